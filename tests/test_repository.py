@@ -1,0 +1,164 @@
+"""The repository's habits as tests: what holds everywhere, so that no review has to repeat it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+GENERATED = ROOT / "meshbox/wire/v1"
+MODULES = sorted(p for p in (ROOT / "meshbox").rglob("*.py") if not p.is_relative_to(GENERATED))
+SCRIPTS = sorted(p for p in (ROOT / "scripts").iterdir() if p.is_file())
+ARCHITECTURE_LINES_MAX = 150
+
+
+def names(paths: Iterator[Path]) -> list[str]:
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def does_something(module: ast.Module) -> bool:
+    """Whether a function has a body: not so in constants, data types and protocols."""
+    return any(
+        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and not all(
+            isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) for s in node.body
+        )
+        for node in ast.walk(module)
+    )
+
+
+def mirrors(path: Path) -> list[Path]:
+    """The test files that may cover a module: its own, or that of a folder it is a part of."""
+    parts = path.relative_to(ROOT / "meshbox").with_suffix("").parts
+    return [
+        ROOT.joinpath("tests", *parts[: depth - 1], f"test_{parts[depth - 1]}.py")
+        for depth in range(min(2, len(parts)), len(parts) + 1)
+    ]
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert names(p for p in MODULES if not ast.get_docstring(tree(p))) == []
+
+
+def test_every_folder_of_code_is_a_package() -> None:
+    folders = {path.parent for path in MODULES}
+    assert names(f for f in sorted(folders) if not (f / "__init__.py").exists()) == []
+
+
+def test_every_module_that_does_something_has_its_test_file() -> None:
+    assert (
+        names(
+            path
+            for path in MODULES
+            if path.name != "__init__.py"
+            and does_something(tree(path))
+            and not any(mirror.exists() for mirror in mirrors(path))
+        )
+        == []
+    )
+
+
+def test_no_module_is_named_for_nothing() -> None:
+    vague = {"utils", "util", "helpers", "common", "manager", "misc"}
+    assert names(p for p in MODULES if vague & set(p.with_suffix("").parts)) == []
+
+
+def test_core_neither_waits_nor_reads_nor_prints() -> None:
+    """The imports of core are a contract in pyproject.toml; this is what needs no import."""
+    waiting = (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
+    acting = {"__import__", "breakpoint", "eval", "exec", "input", "open", "print"}
+
+    def offends(node: ast.AST) -> bool:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            return node.func.id in acting
+        return isinstance(node, waiting)
+
+    offences = [
+        f"{path.relative_to(ROOT)}: {ast.unparse(node)}"
+        for path in MODULES
+        if path.is_relative_to(ROOT / "meshbox/core")
+        for node in ast.walk(tree(path))
+        if offends(node)
+    ]
+    assert offences == []
+
+
+def test_nothing_is_left_for_later() -> None:
+    later = re.compile(r"\b(TODO|FIXME|XXX)\b")
+    files = [*MODULES, *SCRIPTS, *ROOT.glob("proto/**/*.proto")]
+    assert names(p for p in files if later.search(p.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("path", [*SCRIPTS, ROOT / ".ci/run"], ids=lambda path: path.name)
+def test_scripts_can_be_run_and_stop_at_the_first_error(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert os.access(path, os.X_OK)
+    assert re.match(r"#!/usr/bin/env (bash|python3)\n", text)
+    assert "python3" in text.splitlines()[0] or "\nset -euo pipefail\n" in text
+
+
+def test_the_map_stays_short() -> None:
+    for path in ROOT.glob("ARCHITECTURE.md"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= ARCHITECTURE_LINES_MAX
+
+
+def test_the_lock_satisfies_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lock = (ROOT / "requirements/lock.txt").read_text(encoding="utf-8")
+    locked = {
+        canonicalize_name(name): version
+        for name, version in re.findall(r"^([^#\s=]+)==(\S+)$", lock, re.MULTILINE)
+    }
+    extras = project.get("optional-dependencies", {}).values()
+    for declared in [*project["dependencies"], *(line for extra in extras for line in extra)]:
+        requirement = Requirement(declared)
+        version = locked.get(canonicalize_name(requirement.name))
+        assert version, f"{declared} is not locked: run scripts/lock"
+        assert requirement.specifier.contains(version), f"{declared} against the lock's {version}"
+
+
+def test_generating_again_changes_nothing(tmp_path: Path) -> None:
+    subprocess.run([ROOT / "scripts/gen", tmp_path], check=True)
+    fresh = {p.name: p.read_bytes() for p in (tmp_path / "meshbox/wire/v1").iterdir()}
+    committed = {p.name: p.read_bytes() for p in GENERATED.iterdir() if p.is_file()}
+    assert sorted(fresh) == sorted(committed)
+    assert [name for name in fresh if fresh[name] != committed[name]] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        ("def test_it(): pytest.skip('no engine')", "1 failed"),
+        ("@pytest.mark.skip(reason='no engine')\ndef test_it(): pass", "1 error"),
+        ("pytest.skip('no engine', allow_module_level=True)", "1 error"),
+        ("@pytest.mark.xfail\ndef test_it(): assert False", "1 xfailed"),
+    ],
+)
+def test_a_skip_fails_where_all_tests_are_required(tmp_path: Path, body: str, outcome: str) -> None:
+    shutil.copy(ROOT / "tests/conftest.py", tmp_path)
+    (tmp_path / "test_skips.py").write_text(f"import pytest\n{body}\n", encoding="utf-8")
+    finished = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir=.", tmp_path],
+        cwd=tmp_path,
+        env={**os.environ, "MESHBOX_TEST_REQUIRE_ALL": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert outcome in finished.stdout.splitlines()[-1]
+    assert (finished.returncode == 0) == ("xfailed" in outcome)
