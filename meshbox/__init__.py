@@ -1,0 +1,1 @@
+"""meshbox: a mailbox for end-to-end encrypted, append-only logs."""

@@ -1,0 +1,1 @@
+"""What operators see and do: status, metrics, control and the dashboard."""

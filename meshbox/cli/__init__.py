@@ -1,0 +1,1 @@
+"""The `meshbox` command: one file a subcommand."""

@@ -1,0 +1,1 @@
+"""For apps: one mailbox over HTTP, or every mailbox that was discovered."""

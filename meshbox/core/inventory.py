@@ -1,0 +1,310 @@
+"""What one node knows of one log: what it holds, what it held, and what it still misses.
+
+A `LogRecord` is a value. A `LogDraft` is the same log while one request changes it; it becomes a
+record again with `finish`, or is dropped and nothing happened. Which blob wins at a sequence
+number (design.md 4.2) is decided by `LogDraft.admit` alone.
+
+Invariants: runs ascend and are disjoint; a held number is in neither `expired` nor `evicted`;
+runs and ranges of all sets together are at most `LOG_RANGES_MAX` after `trim`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from enum import Enum
+from typing import NamedTuple
+
+from meshbox.core.ids import BlobClass, LogId
+from meshbox.core.limits import LOG_RANGES_EMPTY_MAX, LOG_RANGES_MAX
+from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges, union
+
+
+class Run(NamedTuple):
+    """Blobs held at first … end-1, all stored in one bucket with one class."""
+
+    first: int
+    end: int
+    bucket: int
+    blob_class: BlobClass
+    bytes: int
+    """Bytes of all blobs of the run together."""
+    largest_bytes: int
+    """No blob of the run is larger (one that left may have been the largest)."""
+
+
+class ClassedRanges(NamedTuple):
+    """Numbers once seen, by the best class they were seen in; the two sets are disjoint."""
+
+    opaque: SeqRanges = EMPTY
+    verified: SeqRanges = EMPTY
+
+    @property
+    def all(self) -> SeqRanges:
+        return self.opaque | self.verified
+
+    @property
+    def range_count(self) -> int:
+        return len(self.opaque) + len(self.verified)
+
+    def adding(self, ranges: SeqRanges, blob_class: BlobClass) -> ClassedRanges:
+        """With `ranges` seen as `blob_class`; the better class of two stays."""
+        if blob_class is BlobClass.VERIFIED:
+            return ClassedRanges(self.opaque - ranges, self.verified | ranges)
+        return ClassedRanges(self.opaque | (ranges - self.verified), self.verified)
+
+    def __sub__(self, ranges: SeqRanges) -> ClassedRanges:
+        return ClassedRanges(self.opaque - ranges, self.verified - ranges)
+
+
+NONE_SEEN = ClassedRanges()
+
+
+class LogRecord(NamedTuple):
+    """One log as its store knows it."""
+
+    log: LogId
+    change: int
+    """The feed's counter when the log last changed."""
+    runs: tuple[Run, ...] = ()
+    expired: ClassedRanges = NONE_SEEN
+    evicted: ClassedRanges = NONE_SEEN
+    last_bucket: int = 0
+    """The newest bucket that ever took a blob of this log."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all blobs held."""
+        return sum(run.bytes for run in self.runs)
+
+    @property
+    def held(self) -> SeqRanges:
+        """The numbers whose blob is stored here."""
+        return SeqRanges((run.first, run.end) for run in self.runs)
+
+    def held_as(self, blob_class: BlobClass) -> SeqRanges:
+        """The numbers whose blob is stored here with just this class."""
+        return SeqRanges((run.first, run.end) for run in self.runs if run.blob_class == blob_class)
+
+    @property
+    def seen(self) -> SeqRanges:
+        """Held, expired or evicted: what was here once, in any class."""
+        return union((self.held, *self.expired, *self.evicted))
+
+    @property
+    def seen_verified(self) -> SeqRanges:
+        """What was here once as a verified blob."""
+        verified = self.held_as(BlobClass.VERIFIED)
+        return union((verified, self.expired.verified, self.evicted.verified))
+
+    @property
+    def watermark(self) -> int | None:
+        """The highest n for which 0 … n were all seen; None until 0 was."""
+        return self.seen.watermark
+
+    def missing(self, height: int, *, evicted_wanted: bool = True) -> SeqRanges:
+        """What a client that holds 0 … `height` should upload (design.md 4.6).
+
+        Expired numbers are never asked for again; evicted ones only while `evicted_wanted`, that
+        is while they would be stored and stay.
+        """
+        seen = union((self.held, *self.expired)) if evicted_wanted else self.seen
+        return SeqRanges.of(0, min(height + 1, SEQ_END)) - seen
+
+    @property
+    def range_count(self) -> int:
+        """Runs and ranges, what `LOG_RANGES_MAX` bounds."""
+        return len(self.runs) + self.expired.range_count + self.evicted.range_count
+
+
+class Admission(Enum):
+    """What a blob that arrives at a sequence number meets there."""
+
+    NEW = "new"
+    """Nothing here that is as good: store it."""
+    HELD = "held"
+    """A blob as good is held: the same one, or a conflict, as their bytes tell."""
+    UPGRADE = "upgrade"
+    """An opaque blob is held: the verified one replaces it."""
+    EXPIRED = "expired"
+    """It had its week here: success, and it is not stored."""
+
+
+class LogDraft:
+    """One log while a request changes it. Not a value: one owner, used once."""
+
+    __slots__ = ("_added", "_evicted", "_expired", "_last_bucket", "_log", "_runs")
+
+    def __init__(self, record: LogRecord) -> None:
+        self._log = record.log
+        self._runs = list(record.runs)
+        self._expired = record.expired
+        self._evicted = record.evicted
+        self._last_bucket = record.last_bucket
+        self._added: list[tuple[int, int]] = []
+
+    def run_of(self, seq: int) -> Run | None:
+        """The run that holds `seq`."""
+        at = self._index_of(seq)
+        return self._runs[at] if at is not None else None
+
+    def admit(self, seq: int, blob_class: BlobClass) -> Admission:
+        """What a blob of `blob_class` meets at `seq`; changes nothing."""
+        run = self.run_of(seq)
+        if run is not None:
+            return Admission.HELD if run.blob_class >= blob_class else Admission.UPGRADE
+        if seq in self._expired.verified:
+            return Admission.EXPIRED
+        if blob_class is BlobClass.OPAQUE and seq in self._expired.opaque:
+            return Admission.EXPIRED
+        return Admission.NEW
+
+    def add(self, seq: int, *, blob_class: BlobClass, bucket: int, size_bytes: int) -> None:
+        """Holds one more blob; `seq` must not be held (see `remove`)."""
+        at = bisect_right(self._runs, (seq, SEQ_END + 1))
+        run = Run(seq, seq + 1, bucket, blob_class, size_bytes, size_bytes)
+        if at > 0 and _joins(self._runs[at - 1], run):
+            at -= 1
+            run = _joined(self._runs.pop(at), run)
+        if at < len(self._runs) and _joins(run, self._runs[at]):
+            run = _joined(run, self._runs.pop(at))
+        self._runs.insert(at, run)
+        self._last_bucket = max(self._last_bucket, bucket)
+        if self._expired.range_count or self._evicted.range_count:
+            self._added.append((seq, seq + 1))
+
+    def remove(self, seq: int, *, size_bytes: int) -> None:
+        """No longer holds the blob of `size_bytes` at `seq`, which must be held."""
+        at = self._index_of(seq)
+        assert at is not None
+        run = self._runs.pop(at)
+        self._runs[at:at] = _split(run, seq, size_bytes)
+
+    def expire(self, through_bucket: int) -> list[Run]:
+        """Turns the runs of all buckets up to `through_bucket` into expired ranges; returns them.
+
+        A log with nothing held and nothing evicted keeps at most `LOG_RANGES_EMPTY_MAX` ranges.
+        """
+        gone = [run for run in self._runs if run.bucket <= through_bucket]
+        if gone:
+            self._runs = [run for run in self._runs if run.bucket > through_bucket]
+            for blob_class in BlobClass:
+                ranges = SeqRanges((r.first, r.end) for r in gone if r.blob_class == blob_class)
+                self._expired = self._expired.adding(ranges, blob_class)
+        if not self._runs:
+            self._shrink()
+        return gone
+
+    def trim(self) -> list[Run]:
+        """Pushes the highest ranges out of seen until the bound holds; returns the runs among them.
+
+        Opaque goes before verified, so that a stranger cannot push out what an author signed
+        (design.md 4.1).
+        """
+        pushed: list[Run] = []
+        while self._range_count > LOG_RANGES_MAX:
+            run = self._push_out_highest()
+            if run is not None:
+                pushed.append(run)
+        return pushed
+
+    def finish(self, change: int) -> LogRecord:
+        """The log as it is now, last changed at `change`."""
+        added = SeqRanges(self._added)
+        return LogRecord(
+            self._log,
+            change,
+            tuple(self._runs),
+            self._expired - added if added else self._expired,
+            self._evicted - added if added else self._evicted,
+            self._last_bucket,
+        )
+
+    @property
+    def _range_count(self) -> int:
+        return len(self._runs) + self._expired.range_count + self._evicted.range_count
+
+    def _index_of(self, seq: int) -> int | None:
+        at = bisect_right(self._runs, (seq, SEQ_END + 1)) - 1
+        return at if at >= 0 and seq < self._runs[at].end else None
+
+    def _shrink(self) -> None:
+        """Keeps at most half of the ranges a class; opaque numbers among verified ones count as
+        verified, since a number must not leave seen only because its log is empty."""
+        if self._evicted.range_count:
+            return
+        half = LOG_RANGES_EMPTY_MAX // 2
+        opaque, verified = self._expired
+        top = verified.highest
+        if top is not None:
+            verified |= opaque.below(top)
+            opaque = opaque.from_(top + 1)
+        self._expired = ClassedRanges(
+            opaque.without_lowest_gaps(half), verified.without_lowest_gaps(half)
+        )
+
+    def _push_out_highest(self) -> Run | None:
+        for blob_class in BlobClass:
+            tops = list(self._highest_ranges(blob_class))
+            if tops:
+                break
+        first, owner = max(tops)
+        if owner == _RUNS:
+            at = self._index_of(first)
+            assert at is not None
+            return self._runs.pop(at)
+        out = SeqRanges.of(first, SEQ_END)
+        if owner == _EXPIRED:
+            self._expired = _without(self._expired, out, blob_class)
+        else:
+            self._evicted = _without(self._evicted, out, blob_class)
+        return None
+
+    def _highest_ranges(self, blob_class: BlobClass) -> Iterable[tuple[int, int]]:
+        for run in reversed(self._runs):
+            if run.blob_class == blob_class:
+                yield run.first, _RUNS
+                break
+        for owner, seen in ((_EXPIRED, self._expired), (_EVICTED, self._evicted)):
+            ranges = seen[blob_class]
+            if ranges:
+                yield ranges.pairs[-1][0], owner
+
+
+_RUNS, _EXPIRED, _EVICTED = range(3)
+
+
+def _without(seen: ClassedRanges, out: SeqRanges, blob_class: BlobClass) -> ClassedRanges:
+    if blob_class is BlobClass.OPAQUE:
+        return ClassedRanges(seen.opaque - out, seen.verified)
+    return ClassedRanges(seen.opaque, seen.verified - out)
+
+
+def _joins(left: Run, right: Run) -> bool:
+    return (
+        left.end == right.first
+        and left.bucket == right.bucket
+        and left.blob_class == right.blob_class
+    )
+
+
+def _joined(left: Run, right: Run) -> Run:
+    return Run(
+        left.first,
+        right.end,
+        left.bucket,
+        left.blob_class,
+        left.bytes + right.bytes,
+        max(left.largest_bytes, right.largest_bytes),
+    )
+
+
+def _split(run: Run, seq: int, size_bytes: int) -> list[Run]:
+    """`run` without `seq`. How its bytes divide is not known: each side's share is by count,
+    and only the sum is exact."""
+    rest_bytes = run.bytes - size_bytes
+    left_count, right_count = seq - run.first, run.end - seq - 1
+    left_bytes = rest_bytes * left_count // max(left_count + right_count, 1)
+    left = run._replace(end=seq, bytes=left_bytes)
+    right = run._replace(first=seq + 1, bytes=rest_bytes - left_bytes)
+    return [part for part in (left, right) if part.first < part.end]

@@ -1,0 +1,233 @@
+"""Every bound on what a stranger can make grow, with its unit, its reason and its precedent.
+
+`meshbox config limits` prints this table from the module itself: a constant, its value and the
+string below it. Limits that an operator may set are settings (node/settings.py), not here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+ID_BYTES_MAX: Final = 128
+"""Bytes of a topic or author: twice the 64 hex digits that the apps use."""
+
+SEQ_MAX: Final = 2**64 - 1
+"""The highest sequence number: an unsigned 64-bit integer, as in the apps."""
+
+BLOB_BYTES_MAX: Final = 48 * MIB
+"""Bytes of one blob: what fits base64-coded into the apps' own 64 MiB body limit."""
+
+BLOB_CHUNK_BYTES: Final = 1 * MIB
+"""Bytes of a stored piece of a large blob: keeps one write under about 2 ms of the loop."""
+
+LOG_RANGES_MAX: Final = 1024
+"""Runs and ranges of one log's record, all its sets together (design.md 4.1)."""
+
+LOG_RANGES_EMPTY_MAX: Final = 4
+"""Ranges of seen that a log with nothing held keeps (design.md 4.7)."""
+
+BODY_BYTES_MAX: Final = 64 * MIB
+"""Bytes of an HTTP body, as in the apps' own server (0.19)."""
+
+JSON_NESTING_MAX: Final = 128
+"""Levels of a JSON body, as in serde_json."""
+
+JSON_ITEMS_MAX: Final = 131_072
+"""Commas of a JSON body, before it is decoded: 64 MiB of tiny members would become gigabytes of
+objects. Above `REQUEST_TOPICS_MAX`, `REQUEST_LOGS_MAX` and `REQUEST_BLOBS_MAX` together."""
+
+REQUEST_BLOBS_MAX: Final = 16_384
+"""Blobs of one store request: they are planned in one turn of the loop."""
+
+REQUEST_TOPICS_MAX: Final = 4_096
+"""Topics of one request: far above what one phone follows."""
+
+REQUEST_LOGS_MAX: Final = 65_536
+"""(topic, author) pairs of one request."""
+
+MISSING_MAX: Final = 10_000
+"""Missing sequence numbers listed a log and answer, as in the apps' own server."""
+
+MISSING_TOTAL_MAX: Final = 10_000
+"""Missing sequence numbers listed in one answer: a client uploads exactly these in one request."""
+
+FETCH_BYTES_MAX: Final = 4 * MIB
+"""Bytes of blobs in one answer page, unless a single blob is larger (design.md 6)."""
+
+FETCH_BLOBS_MAX: Final = 1_000
+"""Blobs in one answer page: 10,000 would hold the loop for 10 to 30 ms."""
+
+BODY_SMALL_BYTES_MAX: Final = 64 * KIB
+"""Bytes of a body or answer that needs no leave: with `CONNECTIONS_MAX` 64 MiB in all."""
+
+BODIES_IN_FLIGHT_BYTES_MAX: Final = 192 * MIB
+"""Bytes of larger bodies that are received at one time, with what they decode to."""
+
+ANSWERS_IN_FLIGHT_BYTES_MAX: Final = 128 * MIB
+"""Bytes of larger answers that are sent at one time, with the blobs that they are made from."""
+
+BODY_BYTES_PER_S_MIN: Final = 32 * KIB
+"""Bytes a second below which a sender or reader of a body is cut off, after `BODY_MS_MIN`; the
+apps' own time-out for uploads is reckoned with the same."""
+
+BODY_MS_MIN: Final = 30_000
+"""Milliseconds that any body may take, to send or to read: longer than the apps wait (20 s)."""
+
+BODY_LEAVE_MS_MAX: Final = 5_000
+"""Milliseconds that a large body waits for memory before the client is told to try again."""
+
+BODY_UNREAD_MS_MAX: Final = 5_000
+"""Milliseconds for which the rest of a refused body is read and dropped: a connection closed with
+unread bytes is reset, and the answer lost with it (RFC 9112, 9.6)."""
+
+HTTP_HEAD_MS_MAX: Final = 10_000
+"""Milliseconds from the first byte of a request, or from connecting, to the end of its header."""
+
+HTTP_IDLE_MS_MAX: Final = 75_000
+"""Milliseconds that a connection may wait for its next request: the apps poll every 2 to 30 s."""
+
+HTTP_HEADER_BYTES_MAX: Final = 8_190
+"""Bytes of the request line, and of each of the header lines."""
+
+HTTP_HEADERS_MAX: Final = 64
+"""Header lines of a request."""
+
+CONNECTIONS_MAX: Final = 1_024
+"""HTTP connections at a time, all listeners together; for a newcomer the longest idle one goes."""
+
+REPORT_IDS_MAX: Final = 1_000
+"""Devices named in one report, as in the apps' own server."""
+
+REPORT_SKEW_MS_MAX: Final = 60 * 60_000
+"""Milliseconds between a report's time and ours, as in the apps' own server."""
+
+MESSAGES_TOPICS_KEPT: Final = 4_096
+"""Topics whose next message number is remembered; for others it is looked up."""
+
+MESSAGES_SIFTED_MAX: Final = 4_000
+"""Message headers looked at to find the newest `FETCH_BLOBS_MAX` of a topic."""
+
+COMMIT_BLOBS_MAX: Final = 1_000
+"""Blobs of one group commit, unless one request alone has more."""
+
+COMMIT_BYTES_MAX: Final = 4 * MIB
+"""Bytes of one group commit, unless one request alone has more."""
+
+PENDING_BLOBS_MAX: Final = 65_536
+"""Blobs that wait for a commit; above it a request is told to try again."""
+
+PENDING_BYTES_MAX: Final = 192 * MIB
+"""Bytes that wait for a commit; above it a request is told to try again."""
+
+EPOCHS_KEPT: Final = 16
+"""Former epochs whose cursors are still honoured (design.md 2)."""
+
+CURSORS_KEPT: Final = 4
+"""Cursors kept a peer and epoch, and epochs a peer (design.md 5)."""
+
+PEERS_KEPT_MAX: Final = 4_096
+"""Peers whose cursors are kept; the one quiet for longest is forgotten, and reconciles again."""
+
+CURSOR_BYTES_MAX: Final = 256
+"""Bytes of another node's opaque cursor."""
+
+SWEEP_LOGS_MAX: Final = 128
+"""Logs of one slice of the sweep: 2,000 held the loop for 128 ms."""
+
+FRAME_BYTES_MAX: Final = 256 * KIB
+"""Bytes of one sync frame's blobs: larger frames hold the loop and gain nothing measurable."""
+
+FRAME_BYTES_LIMIT: Final = 1 * MIB
+"""Bytes of the largest sync frame read at all: a frame's blobs with their headers, or a page of
+offers at its bounds."""
+
+FRAME_BLOBS_MAX: Final = 256
+"""Blobs of one sync frame."""
+
+PAGE_LOGS_MAX: Final = 256
+"""Logs of one page of offers."""
+
+PAGE_RUNS_MAX: Final = 4_096
+"""Runs of one page of offers, unless its only log has more (at most `LOG_RANGES_MAX`)."""
+
+PAGES_UNSETTLED_MAX: Final = 4
+"""Pages of offers that a peer may leave unsettled; bounds what a session remembers."""
+
+WANT_SEQS_LOG_MAX: Final = 1_024
+"""Sequence numbers in flight a log and peer (design.md 9)."""
+
+WANT_SEQS_MAX: Final = 8_192
+"""Sequence numbers in flight a peer."""
+
+WANT_BYTES_MAX: Final = 8 * MIB
+"""Bytes in flight a peer by what its offers say, unless a single blob is larger."""
+
+WANT_RANGES_MAX: Final = 4_096
+"""Ranges of one want or gone frame."""
+
+GONE_PROMISES_MAX: Final = 4_096
+"""Gone answers (ranges) that a session bears before its offers count as broken promises; what
+expires or is evicted while a page is open is legitimately gone, a page at a time."""
+
+CURSORS_OFFERED_MAX: Final = 4
+"""Cursors of one resume frame: one an epoch kept."""
+
+HANDSHAKE_MS_MAX: Final = 5_000
+"""Milliseconds from the stream's start to both sides proven."""
+
+WANT_PATIENCE_MS: Final = 2_000
+"""Milliseconds without an answer after which another holder is asked (design.md 9)."""
+
+WANT_STALL_MS: Final = 30_000
+"""Milliseconds without any answer after which the session is ended as stalled."""
+
+FILLING_GAIN_MS: Final = 5_000
+"""A log that gained nothing for so long no longer holds fetches back (design.md 4.12)."""
+
+FILLING_HOLD_MS_MAX: Final = 10 * 60_000
+"""Milliseconds that one log may hold fetches back in a day (design.md 4.12)."""
+
+FILLING_DAY_MS: Final = 24 * 3_600_000
+"""The day of `FILLING_HOLD_MS_MAX`, in milliseconds."""
+
+FILLING_LOGS_MAX: Final = 16_384
+"""Logs whose holding back is remembered for the day; the oldest is forgotten first."""
+
+ADDRESS_ENDPOINTS_MAX: Final = 16
+"""Hosts of one peer address: every interface of a machine, and a name or two."""
+
+ADDRESS_LENGTH_MAX: Final = 2_048
+"""Characters of one peer address: 16 IPv6 addresses with zones, and still one QR code (2,331)."""
+
+DISCOVERED_PEERS_MAX: Final = 1_024
+"""Names remembered a browsed mDNS service: four times the hosts of a /24 network."""
+
+DISCOVERED_ENDPOINTS_MAX: Final = 16
+"""Addresses kept of one discovered peer, all names that claim its id together."""
+
+DISCOVERY_TXT_BYTES_MAX: Final = 1_024
+"""Bytes of a TXT record that are looked at; our own has about 100 (RFC 6763, 6.2: up to 1,300)."""
+
+DISCOVERY_LOOKUPS_MAX: Final = 16
+"""mDNS names whose missing records are asked for at one time; the rest waits for the next round."""
+
+DISCOVERY_ROUND_NAMES_MAX: Final = 256
+"""mDNS names read again in one round: about 10 ms of the loop."""
+
+MESH_NAME_BYTES_MAX: Final = 53
+"""Bytes of a mesh name: with `_dashchat-` before it a DNS label (63 bytes, RFC 1035) is full."""
+
+SOFTWARE_LENGTH_MAX: Final = 128
+"""Characters of a peer's software name; what is longer is cut."""
+
+REASON_LENGTH_MAX: Final = 512
+"""Characters of a peer's reason and detail; what is longer is cut."""
+
+SYNC_STREAMS_MAX: Final = 256
+"""Sync connections and streams at a time: far above the mailboxes of one LAN."""
+
+PEERS_MAX: Final = 1_024
+"""Peers remembered; an unconnected one that nobody configured is forgotten first."""

@@ -1,0 +1,1 @@
+"""The mailbox HTTP facade: one module an API generation."""

@@ -1,0 +1,1 @@
+"""The node's key, its certificates and proofs, and whom it trusts."""

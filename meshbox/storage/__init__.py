@@ -1,0 +1,1 @@
+"""The MailboxStore interface and its engines: one folder or file an engine."""

@@ -1,0 +1,1 @@
+"""gRPC server and client, peers and when to sync with them, internet mailboxes."""
