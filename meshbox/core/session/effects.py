@@ -1,0 +1,181 @@
+"""What a session asks its shell to do, and what the shell answers.
+
+The session never touches a store or a stream. It returns effects; the shell carries out each
+`Request` against the store and hands the result back with `Session.answer(request, result)`.
+Requests are answered in any order, but commits must reach the store in the order given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from meshbox.core.ids import BlobClass, LogId, NodeId, Origin
+from meshbox.core.inventory import LogRecord
+from meshbox.core.ranges import SeqRanges
+from meshbox.core.retention import Retention
+from meshbox.core.session.frames import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Put `frame` on the stream, after those before it; tell `Session.sent` when it is written."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The peer is who it says: the shell now decides whether this session may stay."""
+
+    peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The session is over: flush what was sent, then close the stream."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadCursors:
+    """Answer: the cursors (bytes) kept for the peer, one an epoch, the newest first."""
+
+    peer: NodeId
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChooseCursor:
+    """Answer: the first of `cursors` that our feed honours, or None."""
+
+    cursors: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadFeed:
+    """Answer: `FeedRead`."""
+
+    after: bytes | None
+    logs_max: int
+    runs_max: int
+
+
+class FeedRead(NamedTuple):
+    """A page of our own feed."""
+
+    records: tuple[LogRecord, ...]
+    cursor: bytes
+    view: int
+    more: bool
+    now_ms: int
+    retention: Retention
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AwaitChange:
+    """Answer (any): our feed went beyond `change`."""
+
+    change: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadRecords:
+    """Answer: `RecordsRead` for the logs at `places` of the peer's `page`."""
+
+    page: int
+    places: tuple[int, ...]
+    logs: tuple[LogId, ...]
+
+
+class RecordsRead(NamedTuple):
+    """What we know of logs, with the test for age of the same moment."""
+
+    records: tuple[LogRecord | None, ...]
+    now_ms: int
+    retention: Retention
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadBlobs:
+    """Answer: `BlobsRead`."""
+
+    wanted: tuple[tuple[LogId, SeqRanges], ...]
+    blobs_max: int
+    bytes_max: int
+    whole_bytes_max: int
+
+
+class HeldBlob(NamedTuple):
+    """A blob of ours that was asked for; `data` is None where it is too large for one frame."""
+
+    log: LogId
+    seq: int
+    blob_class: BlobClass
+    age_ms: int
+    origin: Origin
+    content_hash: bytes
+    size_bytes: int
+    data: bytes | None
+    handle: object
+    """What the shell needs to read parts of it; opaque to the session."""
+
+
+class BlobsRead(NamedTuple):
+    """Part of what was asked, in the order asked; what is absent before the last is not held."""
+
+    blobs: tuple[HeldBlob, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadPart:
+    """Answer: bytes, or None when the blob is no longer held."""
+
+    blob: HeldBlob
+    offset: int
+    size: int
+
+
+class ReceivedBlob(NamedTuple):
+    """A whole blob from the peer."""
+
+    log: LogId
+    seq: int
+    blob_class: BlobClass
+    asked_ms: int
+    """Node time when it was asked for."""
+    age_ms: int
+    """Its age at the sender; the store's stamp is computed from both."""
+    origin: Origin
+    content_hash: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Commit:
+    """Answer: `Committed` once all of it is durable. `cursor` is true once `blobs` are stored."""
+
+    blobs: tuple[ReceivedBlob, ...]
+    cursor: bytes | None
+
+
+class Committed(NamedTuple):
+    """How a commit ended, a count an outcome that the session accounts for."""
+
+    stored: int
+    duplicates: int
+
+
+Request = (
+    LoadCursors
+    | ChooseCursor
+    | ReadFeed
+    | AwaitChange
+    | ReadRecords
+    | ReadBlobs
+    | ReadPart
+    | Commit
+)
+Effect = Send | Proven | Finish | Request

@@ -1,0 +1,135 @@
+"""What two nodes say to each other: the frames of a session as values.
+
+`wire/frames.py` turns them into protobuf and back and checks every bound on the way in, so a
+frame that exists is well-formed: ids are ids, ranges are ranges, lengths are within limits. What
+a frame may mean *now* is the session's to judge.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from meshbox.core.ids import BlobClass, LogId, Origin
+from meshbox.core.ranges import SeqRanges
+
+PROTOCOL_VERSION_MIN = 1
+PROTOCOL_VERSION_MAX = 1
+
+
+class Totals(NamedTuple):
+    """What a node holds, for people and progress; never believed for anything else."""
+
+    logs: int = 0
+    blobs: int = 0
+    bytes: int = 0
+
+
+class Hello(NamedTuple):
+    """Who speaks, and within which limits."""
+
+    node_key: bytes
+    nonce: bytes
+    epoch_id: bytes
+    leaf_fingerprint: bytes = b""
+    version_min: int = PROTOCOL_VERSION_MIN
+    version_max: int = PROTOCOL_VERSION_MAX
+    frame_bytes_max: int = 0
+    blob_bytes_max: int = 0
+    software: str = ""
+    totals: Totals = Totals()
+
+
+class Proof(NamedTuple):
+    """The dialler's signature (identity/proof.py)."""
+
+    signature: bytes
+
+
+class Resume(NamedTuple):
+    """The reader's cursors into the other's feed, one an epoch, the newest first."""
+
+    cursors: tuple[bytes, ...] = ()
+
+
+class OfferedRun(NamedTuple):
+    """Blobs that the sender holds at first … end-1, of one class and about one age."""
+
+    first: int
+    end: int
+    blob_class: BlobClass
+    bytes: int
+    largest_bytes: int
+    age_least_ms: int
+
+
+class OfferedLog(NamedTuple):
+    """One log of a page, with all that its sender holds of it."""
+
+    log: LogId
+    runs: tuple[OfferedRun, ...]
+
+
+class Offers(NamedTuple):
+    """A page of the sender's feed."""
+
+    page: int
+    logs: tuple[OfferedLog, ...]
+    cursor: bytes
+
+
+class PageRanges(NamedTuple):
+    """Ranges of the log at place `log` of an offered page."""
+
+    log: int
+    ranges: SeqRanges
+
+
+class Want(NamedTuple):
+    """What the reader of a page asks for."""
+
+    page: int
+    logs: tuple[PageRanges, ...]
+
+
+class BlobPart(NamedTuple):
+    """A blob, or the part of it that begins at `offset`."""
+
+    page: int
+    log: int
+    seq: int
+    blob_class: BlobClass
+    age_ms: int
+    origin: Origin
+    content_hash: bytes
+    size_bytes: int
+    offset: int
+    data: bytes
+
+
+class Blobs(NamedTuple):
+    """Blobs that were asked for."""
+
+    parts: tuple[BlobPart, ...]
+
+
+class Gone(NamedTuple):
+    """What was asked for and can no longer be given."""
+
+    page: int
+    logs: tuple[PageRanges, ...]
+
+
+class Settled(NamedTuple):
+    """Everything on the page is settled at the reader, durably."""
+
+    page: int
+
+
+class End(NamedTuple):
+    """The session is over; nothing follows."""
+
+    reason: str
+    detail: str = ""
+
+
+Frame = Hello | Proof | Resume | Offers | Want | Blobs | Gone | Settled | End

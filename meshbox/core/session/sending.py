@@ -1,0 +1,284 @@
+"""Our feed, told to the peer: pages of offers, and the blobs that it wants of them.
+
+| state    | event           | what follows                                               |
+|----------|-----------------|------------------------------------------------------------|
+| WAITING  | resume          | the first cursor that our feed honours is chosen: CHOOSING |
+| CHOOSING | cursor chosen   | a page of the feed is read from there: READING             |
+| READING  | page read       | offers go out; then the next page, a full window: FULL, or |
+|          |                 | the feed's end: AWAITING                                   |
+| AWAITING | the feed moved  | READING                                                    |
+| FULL     | a page settled  | READING                                                    |
+
+Wants are served beside that, in the order they came, one read of the store at a time and at most
+`FRAMES_UNSENT_MAX` frames of blobs waiting to be written: a slow reader costs a few frames of
+memory and nobody else anything. What was asked for and is not held is answered gone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+from meshbox.core.errors import BlobUnasked, FrameTooLarge, FrameUnexpected
+from meshbox.core.ids import LogId
+from meshbox.core.limits import (
+    FRAME_BLOBS_MAX,
+    FRAME_BYTES_MAX,
+    PAGE_LOGS_MAX,
+    PAGE_RUNS_MAX,
+    PAGES_UNSETTLED_MAX,
+    WANT_SEQS_LOG_MAX,
+    WANT_SEQS_MAX,
+)
+from meshbox.core.ranges import SeqRanges
+from meshbox.core.session.effects import (
+    AwaitChange,
+    BlobsRead,
+    ChooseCursor,
+    Effect,
+    FeedRead,
+    HeldBlob,
+    ReadBlobs,
+    ReadFeed,
+    ReadPart,
+    Send,
+)
+from meshbox.core.session.frames import (
+    BlobPart,
+    Blobs,
+    Gone,
+    OfferedLog,
+    Offers,
+    PageRanges,
+    Settled,
+    Want,
+)
+from meshbox.core.wanting import offered
+
+FRAMES_UNSENT_MAX = 2
+"""Frames of blobs that wait to be written: one on its way, one behind it."""
+
+READ_LOGS_MAX = 64
+"""Wanted logs of one read of the store."""
+
+
+class SendingState(Enum):
+    """See the table above."""
+
+    WAITING = "waiting"
+    CHOOSING = "choosing"
+    READING = "reading"
+    AWAITING = "awaiting"
+    FULL = "full"
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """Ranges of one offered log that the peer waits for."""
+
+    page: int
+    place: int
+    log: LogId
+    ranges: SeqRanges
+
+
+class FeedSender:
+    """Offers our feed to one peer and serves its wants."""
+
+    def __init__(self) -> None:
+        self.state = SendingState.WAITING
+        self.blobs_out = 0
+        self._cursor: bytes | None = None
+        self._page = 0
+        self._pages: dict[int, tuple[LogId, ...]] = {}
+        self._wanted: deque[_Wanted] = deque()
+        self._wanted_seqs = 0
+        self._read: tuple[_Wanted, ...] = ()
+        self._ready: deque[tuple[_Wanted, HeldBlob]] = deque()
+        self._part_offset = 0
+        self._part_asked = False
+        self._frames_unsent = 0
+
+    @property
+    def pages_unsettled(self) -> int:
+        """Pages offered that the peer has not settled."""
+        return len(self._pages)
+
+    def resumed(self, cursors: tuple[bytes, ...]) -> list[Effect]:
+        """The peer named where it stands."""
+        if self.state is not SendingState.WAITING:
+            raise FrameUnexpected("a second resume")
+        self.state = SendingState.CHOOSING
+        return [ChooseCursor(cursors)]
+
+    def cursor_chosen(self, cursor: bytes | None) -> list[Effect]:
+        """Goes on from `cursor`; None: from the feed's beginning."""
+        self._cursor = cursor
+        return self._read_feed()
+
+    def feed_read(self, page: FeedRead) -> list[Effect]:
+        """Offers what was read; the logs of which everything is due are left out."""
+        self._cursor = page.cursor
+        effects = self._offer(page)
+        if len(self._pages) >= PAGES_UNSETTLED_MAX:
+            self.state = SendingState.FULL
+        elif page.more:
+            effects += self._read_feed()
+        else:
+            self.state = SendingState.AWAITING
+            effects.append(AwaitChange(page.view))
+        return effects
+
+    def feed_moved(self) -> list[Effect]:
+        """Our feed has something new."""
+        return self._read_feed()
+
+    def settled(self, frame: Settled) -> list[Effect]:
+        """The peer settled a page, the oldest one."""
+        if not self._pages or frame.page != next(iter(self._pages)):
+            raise FrameUnexpected(f"settled page {frame.page}, which is not the oldest open one")
+        del self._pages[frame.page]
+        return self._read_feed() if self.state is SendingState.FULL else []
+
+    def want(self, frame: Want) -> list[Effect]:
+        """The peer asks for ranges of an offered page."""
+        logs = self._pages.get(frame.page)
+        if logs is None:
+            raise FrameUnexpected(f"want of page {frame.page}, which is not open")
+        for place, ranges in frame.logs:
+            if place >= len(logs):
+                raise BlobUnasked(f"want of log {place} of a page of {len(logs)}")
+            count = ranges.count
+            self._wanted_seqs += count
+            if count > WANT_SEQS_LOG_MAX or self._wanted_seqs > WANT_SEQS_MAX:
+                raise FrameTooLarge("more sequence numbers wanted than may be in flight")
+            self._wanted.append(_Wanted(frame.page, place, logs[place], ranges))
+        return self._pump()
+
+    def blobs_read(self, result: BlobsRead) -> list[Effect]:
+        """Queues what was read; tells what of it is gone."""
+        effects: list[Effect] = []
+        blobs = deque(result.blobs)
+        for wanted in self._read:
+            got = _take_of(wanted, blobs)
+            self._ready.extend((wanted, blob) for blob in got)
+            cut_here = result.more and not blobs
+            answered = wanted.ranges
+            if cut_here:
+                answered = answered.below(got[-1].seq + 1 if got else 0)
+            effects += self._account(wanted, answered, got)
+            if cut_here:
+                break
+        self._read = ()
+        while self._wanted and not self._wanted[0].ranges:
+            self._wanted.popleft()
+        return effects + self._pump()
+
+    def part_read(self, request: ReadPart, data: bytes | None) -> list[Effect]:
+        """Sends the next part of a large blob, or gives it up."""
+        wanted, blob = self._ready[0]
+        self._part_asked = False
+        if data is None:
+            self._ready.popleft()
+            self._part_offset = 0
+            gone = Gone(wanted.page, (PageRanges(wanted.place, SeqRanges.single(blob.seq)),))
+            return [Send(gone), *self._pump()]
+        part = _part(wanted, blob, request.offset, data)
+        self._part_offset = request.offset + len(data)
+        if self._part_offset >= blob.size_bytes:
+            self._ready.popleft()
+            self._part_offset = 0
+            self.blobs_out += 1
+        self._frames_unsent += 1
+        return [Send(Blobs((part,))), *self._pump()]
+
+    def sent(self) -> list[Effect]:
+        """A frame of blobs was written to the stream."""
+        self._frames_unsent -= 1
+        return self._pump()
+
+    def _read_feed(self) -> list[Effect]:
+        self.state = SendingState.READING
+        return [ReadFeed(self._cursor, PAGE_LOGS_MAX, PAGE_RUNS_MAX)]
+
+    def _offer(self, page: FeedRead) -> list[Effect]:
+        logs = []
+        for record in page.records:
+            runs = offered(record.runs, retention=page.retention, now_ms=page.now_ms)
+            if runs:
+                logs.append(OfferedLog(record.log, runs))
+        if not logs:
+            return []
+        self._page += 1
+        self._pages[self._page] = tuple(log.log for log in logs)
+        return [Send(Offers(self._page, tuple(logs), page.cursor))]
+
+    def _pump(self) -> list[Effect]:
+        """Writes what is ready while there is room, then reads more."""
+        effects: list[Effect] = []
+        while self._ready and self._frames_unsent < FRAMES_UNSENT_MAX and not self._part_asked:
+            effects.append(self._next_frame())
+        if self._wanted and not self._read and not self._ready and not self._part_asked:
+            effects.append(self._read_blobs())
+        return effects
+
+    def _next_frame(self) -> Effect:
+        _, blob = self._ready[0]
+        if blob.data is None:
+            self._part_asked = True
+            size = min(FRAME_BYTES_MAX, blob.size_bytes - self._part_offset)
+            return ReadPart(blob, self._part_offset, size)
+        parts: list[BlobPart] = []
+        room_bytes = FRAME_BYTES_MAX
+        while self._ready and len(parts) < FRAME_BLOBS_MAX:
+            wanted, blob = self._ready[0]
+            if blob.data is None or (parts and len(blob.data) > room_bytes):
+                break
+            room_bytes -= len(blob.data)
+            parts.append(_part(wanted, blob, 0, blob.data))
+            self._ready.popleft()
+        self.blobs_out += len(parts)
+        self._frames_unsent += 1
+        return Send(Blobs(tuple(parts)))
+
+    def _read_blobs(self) -> Effect:
+        self._read = tuple(self._wanted)[:READ_LOGS_MAX]
+        return ReadBlobs(
+            tuple((wanted.log, wanted.ranges) for wanted in self._read),
+            FRAME_BLOBS_MAX,
+            FRAME_BYTES_MAX,
+            FRAME_BYTES_MAX,
+        )
+
+    def _account(self, wanted: _Wanted, answered: SeqRanges, got: list[HeldBlob]) -> list[Effect]:
+        """`answered` of `wanted` is done with: as `got`, or as gone."""
+        wanted.ranges -= answered
+        self._wanted_seqs -= answered.count
+        gone = answered - SeqRanges((blob.seq, blob.seq + 1) for blob in got)
+        return [Send(Gone(wanted.page, (PageRanges(wanted.place, gone),)))] if gone else []
+
+
+def _take_of(wanted: _Wanted, blobs: deque[HeldBlob]) -> list[HeldBlob]:
+    """The blobs at the head of `blobs` that answer `wanted`."""
+    taken: list[HeldBlob] = []
+    while blobs and blobs[0].log == wanted.log and blobs[0].seq in wanted.ranges:
+        if taken and blobs[0].seq <= taken[-1].seq:
+            break
+        taken.append(blobs.popleft())
+    return taken
+
+
+def _part(wanted: _Wanted, blob: HeldBlob, offset: int, data: bytes) -> BlobPart:
+    return BlobPart(
+        wanted.page,
+        wanted.place,
+        blob.seq,
+        blob.blob_class,
+        blob.age_ms,
+        blob.origin,
+        blob.content_hash,
+        blob.size_bytes,
+        offset,
+        data,
+    )

@@ -1,0 +1,245 @@
+"""One session with one peer: handshake, our feed told to it, its feed settled here.
+
+The session is a state machine without I/O. The shell feeds it frames, answers to its requests,
+"written" and "tick", each with `now_ms` (monotonic), and carries out the effects that come back,
+in order. A fault of the peer ends the session with its code as the reason; a fault of our own is
+an assertion. After `Finish` every input is ignored.
+
+| state     | allowed from the peer                             | leaves it                     |
+|-----------|---------------------------------------------------|-------------------------------|
+| HANDSHAKE | hello, proof (handshake.py), end                  | proven: OPEN                  |
+| OPEN      | resume once; then offers, want, blobs, gone,      | end, a fault, `close`: ENDED  |
+|           | settled, end                                      |                               |
+| ENDED     | -                                                 |                               |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from meshbox.core.errors import FrameUnexpected, PeerEnded, PeerError, PeerLost
+from meshbox.core.ids import NodeId
+from meshbox.core.session.effects import (
+    AwaitChange,
+    ChooseCursor,
+    Commit,
+    Effect,
+    Finish,
+    LoadCursors,
+    Proven,
+    ReadBlobs,
+    ReadFeed,
+    ReadPart,
+    ReadRecords,
+    Request,
+    Send,
+)
+from meshbox.core.session.frames import (
+    Blobs,
+    End,
+    Frame,
+    Gone,
+    Hello,
+    Offers,
+    Proof,
+    Resume,
+    Settled,
+    Want,
+)
+from meshbox.core.session.handshake import Authenticator, Handshake
+from meshbox.core.session.reading import FeedReader
+from meshbox.core.session.sending import FeedSender
+from meshbox.core.wants import WantLedger
+
+
+class SessionState(Enum):
+    """See the table above."""
+
+    HANDSHAKE = "handshake"
+    OPEN = "open"
+    ENDED = "ended"
+
+
+class Session:
+    """One side of a session. `dialled` is the id that this side dialled; None: it answers."""
+
+    def __init__(
+        self,
+        *,
+        hello: Hello,
+        dialled: NodeId | None,
+        authenticator: Authenticator,
+        ledger: WantLedger,
+        now_ms: int,
+    ) -> None:
+        self.state = SessionState.HANDSHAKE
+        self.ended_by: PeerError | None = None
+        self._handshake = Handshake(
+            own=hello, dialled=dialled, authenticator=authenticator, now_ms=now_ms
+        )
+        self._ledger = ledger
+        self._sender = FeedSender()
+        self._reader: FeedReader | None = None
+
+    @property
+    def peer(self) -> NodeId | None:
+        """The proven peer; None before."""
+        return self._handshake.peer
+
+    @property
+    def peer_hello(self) -> Hello | None:
+        """What the peer said of itself; proven only once `peer` is."""
+        return self._handshake.peer_hello
+
+    @property
+    def blobs_in(self) -> int:
+        """Blobs stored that came by this session."""
+        return self._reader.blobs_in if self._reader else 0
+
+    @property
+    def duplicates_in(self) -> int:
+        """Blobs that came by this session and were held already."""
+        return self._reader.duplicates_in if self._reader else 0
+
+    @property
+    def blobs_out(self) -> int:
+        """Blobs sent by this session."""
+        return self._sender.blobs_out
+
+    @property
+    def lag(self) -> int:
+        """Blobs that the peer offered and we lack still."""
+        return self._reader.lag if self._reader else 0
+
+    @property
+    def pages_unsettled(self) -> int:
+        """Pages that we offered and the peer has not settled."""
+        return self._sender.pages_unsettled
+
+    @property
+    def progress_ms(self) -> int | None:
+        """Monotonic time of the last offer, blob or commit that came of the peer's feed."""
+        return self._reader.progress_ms if self._reader else None
+
+    def start(self, *, now_ms: int) -> list[Effect]:
+        """Begins: both sides say hello at once."""
+        return self._guarded(lambda: _sends(self._handshake.start()), now_ms)
+
+    def receive(self, frame: Frame, *, now_ms: int) -> list[Effect]:
+        """A frame of the peer."""
+        return self._guarded(lambda: self._receive(frame, now_ms), now_ms)
+
+    def fault(self, error: PeerError, *, now_ms: int) -> list[Effect]:
+        """The shell found the peer at fault (a frame that does not decode, a cut stream)."""
+        return self._guarded(lambda: _raise(error), now_ms)
+
+    def answer(self, request: Request, result: Any, *, now_ms: int) -> list[Effect]:
+        """The result of a request, of the type that the request's docstring names."""
+        return self._guarded(lambda: self._answer(request, result, now_ms), now_ms)
+
+    def sent(self, frame: Frame, *, now_ms: int) -> list[Effect]:
+        """`frame` was written to the stream."""
+        if not isinstance(frame, Blobs):
+            return []
+        return self._guarded(self._sender.sent, now_ms)
+
+    def wake(self, *, now_ms: int) -> list[Effect]:
+        """The ledger named this peer: what another was asked for may be free now."""
+        return self._guarded(lambda: self._reader.wake() if self._reader else [], now_ms)
+
+    def tick(self, *, now_ms: int) -> list[Effect]:
+        """Time passed; call about four times a second."""
+        return self._guarded(lambda: self._tick(now_ms), now_ms)
+
+    def close(self, reason: str, detail: str = "", *, now_ms: int) -> list[Effect]:
+        """Ends the session by our own wish; the peer is told the reason."""
+        if self.state is SessionState.ENDED:
+            return []
+        return self._end(reason, detail, tell=True)
+
+    def _guarded(self, step: Callable[[], list[Effect]], now_ms: int) -> list[Effect]:
+        if self.state is SessionState.ENDED:
+            return []
+        try:
+            return step()
+        except PeerError as error:
+            self.ended_by = error
+            told = not isinstance(error, PeerLost | PeerEnded)
+            return self._end(error.code, error.message, tell=told)
+
+    def _end(self, reason: str, detail: str, *, tell: bool) -> list[Effect]:
+        self.state = SessionState.ENDED
+        if self._reader is not None:
+            self._reader.close()
+        last: list[Effect] = [Send(End(reason, detail))] if tell else []
+        return [*last, Finish(reason, detail)]
+
+    def _tick(self, now_ms: int) -> list[Effect]:
+        self._handshake.tick(now_ms)
+        return self._reader.tick(now_ms) if self._reader else []
+
+    def _receive(self, frame: Frame, now_ms: int) -> list[Effect]:
+        if isinstance(frame, End):
+            raise PeerEnded(f"{frame.reason}: {frame.detail}" if frame.detail else frame.reason)
+        if self.state is SessionState.HANDSHAKE:
+            return self._greet(frame, now_ms)
+        return self._open(frame, now_ms)
+
+    def _greet(self, frame: Frame, now_ms: int) -> list[Effect]:
+        effects = _sends(self._handshake.receive(frame))
+        peer = self.peer
+        if peer is None:
+            return effects
+        self.state = SessionState.OPEN
+        self._reader = FeedReader(peer=peer, ledger=self._ledger, now_ms=now_ms)
+        return [*effects, Proven(peer), LoadCursors(peer)]
+
+    def _open(self, frame: Frame, now_ms: int) -> list[Effect]:
+        reader = self._reader
+        assert reader is not None
+        match frame:
+            case Offers():
+                return reader.offers(frame, now_ms=now_ms)
+            case Blobs():
+                return reader.blobs(frame, now_ms=now_ms)
+            case Gone():
+                return reader.gone(frame, now_ms=now_ms)
+            case Resume():
+                return self._sender.resumed(frame.cursors)
+            case Want():
+                return self._sender.want(frame)
+            case Settled():
+                return self._sender.settled(frame)
+            case Hello() | Proof() | End():
+                raise FrameUnexpected(f"{type(frame).__name__} after the handshake")
+
+    def _answer(self, request: Request, result: Any, now_ms: int) -> list[Effect]:
+        reader = self._reader
+        assert reader is not None
+        match request:
+            case LoadCursors():
+                return [Send(Resume(result))]
+            case ChooseCursor():
+                return self._sender.cursor_chosen(result)
+            case ReadFeed():
+                return self._sender.feed_read(result)
+            case AwaitChange():
+                return self._sender.feed_moved()
+            case ReadBlobs():
+                return self._sender.blobs_read(result)
+            case ReadPart():
+                return self._sender.part_read(request, result)
+            case ReadRecords():
+                return reader.records_read(request, result, now_ms=now_ms)
+            case Commit():
+                return reader.committed(request, result, now_ms=now_ms)
+
+
+def _sends(frames: list[Frame]) -> list[Effect]:
+    return [Send(frame) for frame in frames]
+
+
+def _raise(error: PeerError) -> list[Effect]:
+    raise error

@@ -1,0 +1,60 @@
+"""What to want of an offered log: the difference that sync exists for (design.md 9).
+
+want = (their verified - our seen verified) + (their held - our seen), less what could not be
+stored: blobs that are due by the least age they can have, and single blobs above our size limit.
+Claims of a peer only ever cause asking; nothing here deletes or settles on another's behalf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from meshbox.core.ids import BlobClass
+from meshbox.core.inventory import LogRecord, Run
+from meshbox.core.limits import BLOB_BYTES_MAX
+from meshbox.core.ranges import SeqRanges
+from meshbox.core.retention import Retention, bucket_of
+from meshbox.core.session.frames import OfferedRun
+
+
+def offered(runs: Iterable[Run], *, retention: Retention, now_ms: int) -> tuple[OfferedRun, ...]:
+    """The runs of a log as an offer names them; what is due is not offered."""
+    return tuple(
+        OfferedRun(
+            run.first,
+            run.end,
+            run.blob_class,
+            run.bytes,
+            run.largest_bytes,
+            retention.age_least_ms(run.bucket, now_ms),
+        )
+        for run in runs
+        if not retention.due(run.bucket, now_ms)
+    )
+
+
+def wanted(
+    runs: Iterable[OfferedRun], record: LogRecord | None, *, retention: Retention, now_ms: int
+) -> SeqRanges:
+    """What of the offered `runs` this node lacks and could store now."""
+    storable = [run for run in runs if _is_storable(run, retention, now_ms)]
+    held = SeqRanges((run.first, run.end) for run in storable)
+    if record is None:
+        return held
+    verified = SeqRanges(
+        (run.first, run.end) for run in storable if run.blob_class is BlobClass.VERIFIED
+    )
+    lacking = held - record.seen
+    return lacking | (verified - record.seen_verified) if verified else lacking
+
+
+def size_guess_bytes(runs: Iterable[OfferedRun]) -> int:
+    """About how large a blob of the log is: the largest mean of its runs, at least 1."""
+    return max((run.bytes // (run.end - run.first) for run in runs), default=0) or 1
+
+
+def _is_storable(run: OfferedRun, retention: Retention, now_ms: int) -> bool:
+    if run.end - run.first == 1 and run.largest_bytes > BLOB_BYTES_MAX:
+        return False
+    stamp_ms = retention.stamp_of(now_ms, run.age_least_ms)
+    return not retention.due(bucket_of(stamp_ms), now_ms)

@@ -1,0 +1,158 @@
+"""Who is asked for what: the one ledger of wants that all sessions of a node share.
+
+It knows, a log, which peers offer numbers that we lack and which one of them is being asked. It
+never knows what is stored: whether something is still wanted is read from the store each time.
+All methods are plain calls from one thread; time comes in as monotonic milliseconds.
+
+Rules (design.md 4.12, 9): a log is asked of one peer at a time, so that it grows in ascending
+order; an owner that is silent for `WANT_PATIENCE_MS` loses the log to the next peer that offers
+it; when a session ends, its logs are free at once. While a log is being filled, fetches stop
+below the lowest number wanted: as long as it gains, at most `FILLING_HOLD_MS_MAX` a day, and not
+for the sake of a peer that broke a promise in it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from meshbox.core.ids import LogId, NodeId
+from meshbox.core.limits import (
+    FILLING_DAY_MS,
+    FILLING_GAIN_MS,
+    FILLING_HOLD_MS_MAX,
+    FILLING_LOGS_MAX,
+    WANT_PATIENCE_MS,
+)
+from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
+
+
+@dataclass(slots=True)
+class _LogWants:
+    """The peers that offer what we lack of one log."""
+
+    offered: dict[NodeId, SeqRanges] = field(default_factory=dict)
+    broken: set[NodeId] = field(default_factory=set)
+    owner: NodeId | None = None
+    heard_ms: int = 0
+    """When the owner was asked or last answered."""
+    gained_ms: int = 0
+    """When the log was first wanted or last gained a number."""
+
+
+@dataclass(slots=True)
+class _Hold:
+    """How long a log has held fetches back since `day_ms`."""
+
+    day_ms: int
+    held_ms: int = 0
+
+
+class WantLedger:
+    """The wants of one node. Memory: the unsettled pages of the connected peers."""
+
+    __slots__ = ("_holds", "_logs", "_woken")
+
+    def __init__(self) -> None:
+        self._logs: dict[LogId, _LogWants] = {}
+        self._holds: OrderedDict[LogId, _Hold] = OrderedDict()
+        self._woken: set[NodeId] = set()
+
+    def declare(self, peer: NodeId, log: LogId, lacking: SeqRanges, *, now_ms: int) -> None:
+        """`peer` offers `lacking`, all that it could give us of `log` now; empty: nothing more."""
+        wants = self._logs.get(log)
+        if not lacking:
+            if wants is not None:
+                self._forget(peer, log, wants)
+            return
+        if wants is None:
+            wants = self._logs[log] = _LogWants(gained_ms=now_ms)
+        wants.offered[peer] = lacking
+
+    def claim(self, peer: NodeId, log: LogId, *, now_ms: int) -> bool:
+        """Whether `peer`, which must have been declared, may be asked for `log` now.
+
+        If not, `take_woken` names it when the log is free; after `WANT_PATIENCE_MS` without a
+        word from the owner another claim succeeds.
+        """
+        wants = self._logs[log]
+        taken = wants.owner is not None and wants.owner != peer
+        if taken and now_ms - wants.heard_ms < WANT_PATIENCE_MS:
+            return False
+        wants.owner, wants.heard_ms = peer, now_ms
+        return True
+
+    def answered(self, peer: NodeId, log: LogId, *, gained: bool, now_ms: int) -> None:
+        """The owner answered; `gained`: with blobs that are now stored."""
+        wants = self._logs.get(log)
+        if wants is None or wants.owner != peer:
+            return
+        wants.heard_ms = now_ms
+        if gained:
+            self._count_hold(log, min(now_ms - wants.gained_ms, FILLING_GAIN_MS), now_ms)
+            wants.gained_ms = now_ms
+
+    def broke_promise(self, peer: NodeId, log: LogId) -> None:
+        """`peer` did not have what it offered: it no longer holds fetches of `log` back."""
+        wants = self._logs.get(log)
+        if wants is not None:
+            wants.broken.add(peer)
+
+    def release(self, peer: NodeId, log: LogId) -> None:
+        """Nothing is asked of `peer` in `log` any more; others that offer it are woken."""
+        wants = self._logs.get(log)
+        if wants is not None and wants.owner == peer:
+            wants.owner = None
+            self._woken.update(other for other in wants.offered if other != peer)
+
+    def take_woken(self) -> frozenset[NodeId]:
+        """The peers whose claims may succeed now; each is named once."""
+        woken = frozenset(self._woken)
+        self._woken.clear()
+        return woken
+
+    def stop_below(self, log: LogId, *, above: int | None, now_ms: int) -> int | None:
+        """The lowest number over `above` that is being filled from a peer; None: hold nothing."""
+        wants = self._logs.get(log)
+        if wants is None or now_ms - wants.gained_ms > FILLING_GAIN_MS:
+            return None
+        if self._held_ms(log, now_ms) > FILLING_HOLD_MS_MAX:
+            return None
+        first = 0 if above is None else above + 1
+        lowest = [
+            ranges.from_(first).lowest
+            for peer, ranges in wants.offered.items()
+            if peer not in wants.broken and first < SEQ_END
+        ]
+        return min((seq for seq in lowest if seq is not None), default=None)
+
+    def lacking(self, log: LogId) -> SeqRanges:
+        """Everything of `log` that some connected peer offers and we lack."""
+        wants = self._logs.get(log)
+        result = EMPTY
+        if wants is not None:
+            for ranges in wants.offered.values():
+                result |= ranges
+        return result
+
+    def _forget(self, peer: NodeId, log: LogId, wants: _LogWants) -> None:
+        self.release(peer, log)
+        wants.offered.pop(peer, None)
+        wants.broken.discard(peer)
+        if not wants.offered:
+            del self._logs[log]
+
+    def _count_hold(self, log: LogId, gained_after_ms: int, now_ms: int) -> None:
+        held_ms = self._held_ms(log, now_ms)
+        day_ms = self._holds[log].day_ms if log in self._holds else now_ms
+        self._holds[log] = _Hold(day_ms, held_ms + gained_after_ms)
+        self._holds.move_to_end(log)
+        if len(self._holds) > FILLING_LOGS_MAX:
+            self._holds.popitem(last=False)
+
+    def _held_ms(self, log: LogId, now_ms: int) -> int:
+        hold = self._holds.get(log)
+        if hold is not None and now_ms - hold.day_ms >= FILLING_DAY_MS:
+            del self._holds[log]
+            hold = None
+        return hold.held_ms if hold is not None else 0

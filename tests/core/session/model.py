@@ -1,0 +1,279 @@
+"""Two sessions face to face, over the real codec, each on a naive store that answers by hand.
+
+The harness owns every order: which side's frame arrives next, which request is answered next.
+`Pair.run` draws that order from a random source, so a seed is a schedule.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from meshbox.core.ids import BlobClass, LogId, NodeId, Origin, node_id_of
+from meshbox.core.inventory import LogDraft, LogRecord
+from meshbox.core.retention import RETENTION_MAX_MS, Retention, bucket_of
+from meshbox.core.session.assembly import content_hash
+from meshbox.core.session.effects import (
+    AwaitChange,
+    BlobsRead,
+    ChooseCursor,
+    Commit,
+    Committed,
+    Effect,
+    FeedRead,
+    Finish,
+    HeldBlob,
+    LoadCursors,
+    Proven,
+    ReadBlobs,
+    ReadFeed,
+    ReadPart,
+    ReadRecords,
+    RecordsRead,
+    Request,
+    Send,
+)
+from meshbox.core.session.frames import Blobs, Frame, Hello
+from meshbox.core.session.session import Session
+from meshbox.core.wants import WantLedger
+from meshbox.wire.frames import decode, encode
+
+NODE_MS = 100 * RETENTION_MAX_MS
+RETENTION = Retention(RETENTION_MAX_MS)
+ORIGIN = Origin(b"\1" * 32, b"\2" * 4)
+
+
+class ModelNode:
+    """What one node holds, and its answers. Everything it commits is durable at once."""
+
+    def __init__(self, number: int) -> None:
+        self.key = bytes([number]) * 32
+        self.node_id = node_id_of(self.key)
+        self.ledger = WantLedger()
+        self.blobs: dict[tuple[LogId, int], bytes] = {}
+        self.records: dict[LogId, LogRecord] = {}
+        self.cursors: dict[NodeId, list[bytes]] = {}
+        self.change = 0
+        self.received: list[tuple[LogId, int]] = []
+        self.feeds_read = 0
+
+    def hello(self, *, nonce: int) -> Hello:
+        return Hello(self.key, bytes([nonce]) * 32, self.key[:16], b"\7" * 32)
+
+    def put(self, log: LogId, seq: int, data: bytes, blob_class: BlobClass) -> bool:
+        """Stores one blob; False when the number is seen already."""
+        draft = LogDraft(self.records.get(log, LogRecord(log, 0)))
+        if draft.admit(seq, blob_class).value != "new":
+            return False
+        draft.add(seq, blob_class=blob_class, bucket=bucket_of(NODE_MS), size_bytes=len(data))
+        self.change += 1
+        self.records[log] = draft.finish(self.change)
+        self.blobs[log, seq] = data
+        return True
+
+    def lose(self, log: LogId, seq: int) -> None:
+        """The blob is not held any more, as after expiry."""
+        data = self.blobs.pop((log, seq))
+        draft = LogDraft(self.records[log])
+        draft.remove(seq, size_bytes=len(data))
+        self.records[log] = draft.finish(self.records[log].change)
+
+    def can_answer(self, request: Request) -> bool:
+        return not isinstance(request, AwaitChange) or self.change > request.change
+
+    def answer(self, request: Request, peer: NodeId) -> Any:
+        match request:
+            case LoadCursors():
+                return tuple(reversed(self.cursors.get(request.peer, [])))[:1]
+            case ChooseCursor():
+                return request.cursors[0] if request.cursors else None
+            case AwaitChange():
+                return None
+            case ReadFeed():
+                return self._feed(request)
+            case ReadRecords():
+                records = tuple(self.records.get(log) for log in request.logs)
+                return RecordsRead(records, NODE_MS, RETENTION)
+            case ReadBlobs():
+                return self._read(request)
+            case ReadPart():
+                data = self.blobs.get((request.blob.log, request.blob.seq))
+                end = request.offset + request.size
+                return None if data is None else data[request.offset : end]
+            case Commit():
+                return self._commit(request, peer)
+
+    def _feed(self, request: ReadFeed) -> FeedRead:
+        self.feeds_read += 1
+        after = int(request.after or b"0")
+        changed = sorted((r for r in self.records.values() if r.change > after), key=_change_of)
+        page = changed[: request.logs_max]
+        through = page[-1].change if len(page) < len(changed) else self.change
+        more = len(page) < len(changed)
+        return FeedRead(tuple(page), b"%d" % through, self.change, more, NODE_MS, RETENTION)
+
+    def _read(self, request: ReadBlobs) -> BlobsRead:
+        found: list[HeldBlob] = []
+        size_bytes = 0
+        for log, ranges in request.wanted:
+            for seq in ranges.numbers():
+                data = self.blobs.get((log, seq))
+                if data is None:
+                    continue
+                whole = len(data) <= request.whole_bytes_max
+                size_bytes += len(data) if whole else 0
+                full = len(found) >= request.blobs_max or size_bytes > request.bytes_max
+                if found and full:
+                    return BlobsRead(tuple(found), more=True)
+                found.append(
+                    HeldBlob(
+                        log,
+                        seq,
+                        BlobClass.OPAQUE,
+                        5,
+                        ORIGIN,
+                        content_hash(data),
+                        len(data),
+                        data if whole else None,
+                        None,
+                    )
+                )
+        return BlobsRead(tuple(found), more=False)
+
+    def _commit(self, request: Commit, peer: NodeId) -> Committed:
+        stored = 0
+        for blob in request.blobs:
+            stored += self.put(blob.log, blob.seq, blob.data, blob.blob_class)
+            self.received.append((blob.log, blob.seq))
+        if request.cursor is not None:
+            self.cursors.setdefault(peer, []).append(request.cursor)
+        return Committed(stored, len(request.blobs) - stored)
+
+
+class TrustingAuthenticator:
+    """Signs by naming the server; refuses any other signature."""
+
+    def __init__(self, own: NodeId) -> None:
+        self.own = own
+
+    def prove(self, *, server: NodeId, **_: bytes) -> bytes:
+        return server.encode().ljust(64, b"\0")
+
+    def check(self, proof: bytes, **_: object) -> bool:
+        return proof == self.own.encode().ljust(64, b"\0")
+
+
+@dataclass
+class Side:
+    """One end: its session, what it asked and what is on the way to the other end."""
+
+    node: ModelNode
+    session: Session
+    outgoing: deque[Frame] = field(default_factory=deque)
+    requests: list[Request] = field(default_factory=list)
+    finished: str | None = None
+    proven: NodeId | None = None
+    sent: list[Frame] = field(default_factory=list)
+
+    def do(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send():
+                    self.outgoing.append(effect.frame)
+                    self.sent.append(effect.frame)
+                case Finish():
+                    self.finished = effect.reason
+                case Proven():
+                    self.proven = effect.peer
+                case _:
+                    self.requests.append(effect)
+
+
+class Pair:
+    """A dialler and an answerer, joined."""
+
+    def __init__(self, left: ModelNode, right: ModelNode, *, seed: int = 0) -> None:
+        self.random = random.Random(seed)
+        self.now_ms = 1_000
+        self.sides = (
+            Side(left, _session(left, dialled=right.node_id)),
+            Side(right, _session(right, dialled=None)),
+        )
+        for side in self.sides:
+            side.do(side.session.start(now_ms=self.now_ms))
+
+    def run(self, *, steps_max: int = 100_000) -> int:
+        """Takes steps in an order drawn from the seed until nothing is left to do."""
+        for step in range(steps_max):
+            if not self.step():
+                return step
+        raise AssertionError("the pair never comes to rest")
+
+    def step(self) -> bool:
+        """One frame delivered or one request answered; False when there is nothing to do."""
+        choices = [
+            (kind, index)
+            for index, side in enumerate(self.sides)
+            for kind, ready in (("deliver", side.outgoing), ("answer", self._ready(side)))
+            if ready
+        ]
+        if not choices:
+            return False
+        kind, index = self.random.choice(choices)
+        if kind == "deliver":
+            self._deliver(index)
+        else:
+            self._answer(self.sides[index])
+        return True
+
+    def _ready(self, side: Side) -> list[Request]:
+        """What may be answered now: commits in their order, all else in any."""
+        ready = [request for request in side.requests if side.node.can_answer(request)]
+        commits = [request for request in ready if isinstance(request, Commit)]
+        return [r for r in ready if not isinstance(r, Commit) or r is commits[0]]
+
+    def _deliver(self, index: int) -> None:
+        side, other = self.sides[index], self.sides[1 - index]
+        frame = side.outgoing.popleft()
+        side.do(side.session.sent(frame, now_ms=self.now_ms))
+        message = encode(frame)
+        if other.finished is None:
+            received = decode(type(message).FromString(message.SerializeToString()))
+            other.do(other.session.receive(received, now_ms=self.now_ms))
+
+    def _answer(self, side: Side) -> None:
+        request = self.random.choice(self._ready(side))
+        side.requests.remove(request)
+        assert side.proven is not None
+        result = side.node.answer(request, side.proven)
+        side.do(side.session.answer(request, result, now_ms=self.now_ms))
+        woken = side.node.ledger.take_woken()
+        if side.proven in woken:
+            side.do(side.session.wake(now_ms=self.now_ms))
+
+
+def blobs_sent(side: Side) -> list[tuple[int, int, int]]:
+    """(page, place, seq) of every whole blob or first part that the side sent."""
+    return [
+        (part.page, part.log, part.seq)
+        for frame in side.sent
+        if isinstance(frame, Blobs)
+        for part in frame.parts
+        if part.offset == 0
+    ]
+
+
+def _session(node: ModelNode, *, dialled: NodeId | None) -> Session:
+    return Session(
+        hello=node.hello(nonce=3 if dialled else 4),
+        dialled=dialled,
+        authenticator=TrustingAuthenticator(node.node_id),
+        ledger=node.ledger,
+        now_ms=1_000,
+    )
+
+
+def _change_of(record: LogRecord) -> int:
+    return record.change

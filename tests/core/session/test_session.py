@@ -1,0 +1,304 @@
+"""Sessions face to face: whatever the order of events, both ends end up the same."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meshbox.core.ids import BlobClass, LogId, Namespace, parse_author, parse_topic
+from meshbox.core.limits import (
+    FRAME_BYTES_MAX,
+    HANDSHAKE_MS_MAX,
+    PAGE_LOGS_MAX,
+    WANT_SEQS_LOG_MAX,
+    WANT_STALL_MS,
+)
+from meshbox.core.ranges import SEQ_END, SeqRanges
+from meshbox.core.session.effects import Finish, Request
+from meshbox.core.session.frames import (
+    BlobPart,
+    Blobs,
+    End,
+    Frame,
+    Gone,
+    OfferedLog,
+    OfferedRun,
+    Offers,
+    PageRanges,
+    Proof,
+    Resume,
+    Settled,
+    Want,
+)
+from tests.core.session.model import ORIGIN, ModelNode, Pair, Side, blobs_sent
+
+
+def log_of(number: int) -> LogId:
+    return LogId(Namespace.LOGS, parse_topic(f"topic{number % 3}"), parse_author(f"a{number}"))
+
+
+held = st.dictionaries(
+    st.tuples(st.integers(0, 5), st.integers(0, 12)), st.integers(0, 400), max_size=30
+)
+
+
+def fill(node: ModelNode, blobs: dict[tuple[int, int], int], *, salt: bytes = b"") -> None:
+    for (number, seq), size in blobs.items():
+        node.put(log_of(number), seq, salt + b"x" * size, BlobClass.OPAQUE)
+
+
+@given(held, held, st.integers(0, 2**32))
+def test_both_hold_the_union_and_nothing_goes_twice(
+    left_blobs: dict[tuple[int, int], int], right_blobs: dict[tuple[int, int], int], seed: int
+) -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    fill(left, left_blobs)
+    fill(right, right_blobs)
+    pair = Pair(left, right, seed=seed)
+    pair.run()
+    assert set(left.blobs) == set(right.blobs)
+    assert len(left.blobs) == len(left_blobs | right_blobs)
+    assert len(left.received) == len(right_blobs.keys() - left_blobs.keys())
+    assert len(right.received) == len(left_blobs.keys() - right_blobs.keys())
+    assert all(side.session.pages_unsettled == 0 for side in pair.sides)
+    assert all(side.session.lag == 0 for side in pair.sides)
+
+
+@given(held, held, st.integers(0, 2**32), st.integers(0, 200))
+def test_a_cut_at_any_step_loses_and_repeats_nothing_stored(
+    first: dict[tuple[int, int], int], later: dict[tuple[int, int], int], seed: int, steps: int
+) -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    fill(left, first)
+    cut = Pair(left, right, seed=seed)
+    for _ in range(steps):
+        cut.step()
+    for side in cut.sides:
+        side.do(side.session.close("node.stopping", now_ms=cut.now_ms))
+        assert not any(side.node.ledger.lacking(log_of(number)) for number in range(6))
+    stored_before = len(right.received)
+    fill(left, later)
+    Pair(left, right, seed=seed + 1).run()
+    assert set(right.blobs) == set(left.blobs)
+    assert len(right.received) - stored_before == len(left.blobs) - stored_before
+
+
+@given(held, st.integers(0, 2**32))
+def test_an_honoured_cursor_repeats_no_offer(blobs: dict[tuple[int, int], int], seed: int) -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    fill(left, blobs)
+    Pair(left, right, seed=seed).run()
+    again = Pair(left, right, seed=seed)
+    again.run()
+    offered = [frame for frame in again.sides[0].sent if isinstance(frame, Offers)]
+    assert offered == []
+
+
+@given(held, st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40)), max_size=20))
+def test_live_changes_follow(
+    blobs: dict[tuple[int, int], int], later: list[tuple[int, int]]
+) -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    fill(left, blobs)
+    pair = Pair(left, right)
+    pair.run()
+    for number, seq in later:
+        left.put(log_of(number), seq, b"new", BlobClass.OPAQUE)
+        pair.step()
+    pair.run()
+    assert set(right.blobs) == set(left.blobs)
+    assert len(right.received) == len(right.blobs)
+
+
+@settings(max_examples=25)
+@given(held, st.data())
+def test_what_went_away_meanwhile_is_gone_and_settled(
+    blobs: dict[tuple[int, int], int], data: st.DataObject
+) -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    fill(left, blobs)
+    pair = Pair(left, right, seed=data.draw(st.integers(0, 999)))
+    for _ in range(data.draw(st.integers(0, 60))):
+        pair.step()
+    lost = data.draw(st.sets(st.sampled_from(sorted(left.blobs)))) if left.blobs else set()
+    for log, seq in lost:
+        left.lose(log, seq)
+    pair.run()
+    assert set(left.blobs) <= set(right.blobs)
+    assert pair.sides[0].session.pages_unsettled == 0
+
+
+def test_many_logs_go_by_pages_and_long_logs_by_windows() -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    for number in range(PAGE_LOGS_MAX * 2 + 5):
+        left.put(log_of(number), 0, b"x", BlobClass.OPAQUE)
+    for seq in range(WANT_SEQS_LOG_MAX * 2 + 5):
+        left.put(log_of(0), seq, b"y", BlobClass.OPAQUE)
+    pair = Pair(left, right)
+    pair.run()
+    assert set(right.blobs) == set(left.blobs)
+    assert len(right.received) == len(right.blobs)
+    wants = [frame for frame in pair.sides[1].sent if isinstance(frame, Want)]
+    assert max(entry.ranges.count for want in wants for entry in want.logs) == WANT_SEQS_LOG_MAX
+
+
+@pytest.mark.parametrize("size", [FRAME_BYTES_MAX, FRAME_BYTES_MAX + 1, 5 * FRAME_BYTES_MAX - 7])
+def test_a_large_blob_goes_in_parts(size: int) -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    data = bytes(range(251)) * (size // 251 + 1)
+    left.put(log_of(0), 0, b"before", BlobClass.OPAQUE)
+    left.put(log_of(0), 1, data[:size], BlobClass.OPAQUE)
+    left.put(log_of(0), 2, b"after", BlobClass.OPAQUE)
+    pair = Pair(left, right)
+    pair.run()
+    assert right.blobs == left.blobs
+    assert [seq for _, seq in right.received] == [0, 1, 2]
+    assert len(blobs_sent(pair.sides[0])) == 3
+
+
+def test_a_log_grows_in_ascending_order() -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    for seq in reversed(range(300)):
+        left.put(log_of(0), seq, b"x", BlobClass.OPAQUE)
+    Pair(left, right, seed=7).run()
+    assert [seq for _, seq in right.received] == list(range(300))
+
+
+def opened() -> tuple[Pair, Side]:
+    """A pair at rest, and its answering side."""
+    pair = Pair(ModelNode(1), ModelNode(2))
+    pair.run()
+    return pair, pair.sides[1]
+
+
+def part(**changes: object) -> BlobPart:
+    whole = BlobPart(1, 0, 0, BlobClass.OPAQUE, 0, ORIGIN, b"\0" * 32, 1, 0, b"x")
+    return whole._replace(**changes)  # type: ignore[arg-type]
+
+
+def offer(page: int = 1, runs: tuple[tuple[int, int], ...] = ((0, 4),)) -> Offers:
+    offered = tuple(OfferedRun(a, b, BlobClass.OPAQUE, b - a, 1, 0) for a, b in runs)
+    return Offers(page, (OfferedLog(log_of(0), offered),), b"9")
+
+
+@pytest.mark.parametrize(
+    ("frames", "reason"),
+    [
+        ([Resume(())], "frame.unexpected"),
+        ([Proof(b"\0" * 64)], "frame.unexpected"),
+        ([ModelNode(1).hello(nonce=9)], "frame.unexpected"),
+        ([offer(page=2)], "frame.unexpected"),
+        ([Settled(1)], "frame.unexpected"),
+        ([Want(1, (PageRanges(0, SeqRanges.single(0)),))], "frame.unexpected"),
+        ([Blobs((part(),))], "blob.unasked"),
+        ([offer(), Blobs((part(seq=9),))], "blob.unasked"),
+        ([offer(), Blobs((part(log=1),))], "blob.unasked"),
+        ([offer(), Blobs((part(offset=1, size_bytes=3),))], "blob.unasked"),
+        ([offer(), Blobs((part(),))], "blob.corrupt"),
+        ([offer(), Blobs((part(size_bytes=2, data=b"xyz"),))], "blob.corrupt"),
+        ([offer(), Gone(1, (PageRanges(0, SeqRanges.single(9)),))], "blob.unasked"),
+        ([offer(page=n + 1) for n in range(9)], "frame.unexpected"),
+        ([End("whatever", "said the peer")], "peer.ended"),
+    ],
+)
+def test_a_peer_that_breaks_the_rules_is_ended(frames: list[Frame], reason: str) -> None:
+    pair, side = opened()
+    for frame in frames:
+        for request in [r for r in side.requests if side.node.can_answer(r)]:
+            if not isinstance(frame, Offers):
+                side.requests.remove(request)
+                answer = side.node.answer(request, pair.sides[0].node.node_id)
+                side.do(side.session.answer(request, answer, now_ms=1_000))
+        side.do(side.session.receive(frame, now_ms=1_000))
+    assert side.finished == reason
+    told = [frame for frame in side.sent if isinstance(frame, End)]
+    assert [end.reason for end in told] == ([] if reason == "peer.ended" else [reason])
+
+
+def test_an_offer_of_everything_costs_one_window() -> None:
+    pair, side = opened()
+    side.do(side.session.receive(offer(runs=((0, SEQ_END),)), now_ms=1_000))
+    pair._answer(side)
+    wants = [frame for frame in side.sent if isinstance(frame, Want)]
+    assert [entry.ranges.count for want in wants for entry in want.logs] == [WANT_SEQS_LOG_MAX]
+
+
+def test_endless_broken_promises_end_the_session() -> None:
+    pair, side = opened()
+    side.do(side.session.receive(offer(runs=((0, SEQ_END),)), now_ms=1_000))
+    rounds = 0
+    while side.finished is None:
+        rounds += 1
+        pair._answer(side)
+        want = next(frame for frame in reversed(side.sent) if isinstance(frame, Want))
+        ranges = want.logs[0].ranges
+        odd = SeqRanges((n, n + 1) for n in ranges.numbers() if n % 2)
+        even = ranges - odd
+        for gone in (odd, even):
+            side.do(side.session.receive(Gone(1, (PageRanges(0, gone),)), now_ms=1_000))
+    assert side.finished == "promise.broken"
+    assert rounds < 10
+
+
+def test_silence_in_the_handshake_and_after_a_want_is_ended() -> None:
+    node = ModelNode(1)
+    silent = Pair(node, ModelNode(2)).sides[1]
+    assert silent.session.tick(now_ms=1_000 + HANDSHAKE_MS_MAX) == []
+    assert finish_of(silent.session.tick(now_ms=1_001 + HANDSHAKE_MS_MAX)) == "handshake.timeout"
+
+    pair, side = opened()
+    side.do(side.session.receive(offer(), now_ms=2_000))
+    pair.now_ms = 2_000
+    pair._answer(side)
+    assert finish_of(side.session.tick(now_ms=2_000 + WANT_STALL_MS)) is None
+    assert finish_of(side.session.tick(now_ms=2_001 + WANT_STALL_MS)) == "peer.stalled"
+
+
+def finish_of(effects: list[object]) -> str | None:
+    return next((e.reason for e in effects if isinstance(e, Finish)), None)
+
+
+HELLO = ModelNode(1).hello(nonce=1)
+
+
+@pytest.mark.parametrize(
+    ("frames", "reason"),
+    [
+        ([ModelNode(2).hello(nonce=1)], "identity.mismatch"),
+        (
+            [ModelNode(1).hello(nonce=1)._replace(version_min=2, version_max=9)],
+            "version.unsupported",
+        ),
+        ([HELLO, Proof(b"\1" * 64)], "proof.wrong"),
+        ([HELLO, Resume(())], "frame.unexpected"),
+        ([Proof(b"\1" * 64)], "frame.unexpected"),
+        ([HELLO, HELLO], "frame.unexpected"),
+    ],
+)
+def test_a_dialler_that_does_not_prove_itself_is_refused(frames: list[Frame], reason: str) -> None:
+    side = Pair(ModelNode(1), ModelNode(2)).sides[1]
+    for frame in frames:
+        side.do(side.session.receive(frame, now_ms=1_000))
+    assert side.finished == reason
+    assert side.proven is None
+
+
+def test_the_dialler_believes_only_the_node_it_dialled() -> None:
+    side = Pair(ModelNode(1), ModelNode(2)).sides[0]
+    side.do(side.session.receive(ModelNode(3).hello(nonce=1), now_ms=1_000))
+    assert side.finished == "identity.mismatch"
+
+
+def test_after_the_end_everything_is_ignored() -> None:
+    pair, side = opened()
+    side.do(side.session.close("node.stopping", now_ms=1_000))
+    waiting: list[Request] = list(side.requests)
+    before = list(side.sent)
+    assert side.session.receive(offer(), now_ms=1_000) == []
+    assert all(side.session.answer(r, None, now_ms=1_000) == [] for r in waiting)
+    assert side.session.tick(now_ms=10**9) == []
+    assert side.session.wake(now_ms=1_000) == []
+    assert side.session.close("again", now_ms=1_000) == []
+    assert side.sent == before
+    assert pair.sides[0].finished is None
