@@ -82,6 +82,11 @@ class LogRecord(NamedTuple):
         """The numbers whose blob is stored here."""
         return SeqRanges((run.first, run.end) for run in self.runs)
 
+    def run_of(self, seq: int) -> Run | None:
+        """The run that holds `seq`."""
+        at = bisect_right(self.runs, (seq, SEQ_END + 1)) - 1
+        return self.runs[at] if at >= 0 and seq < self.runs[at].end else None
+
     def held_as(self, blob_class: BlobClass) -> SeqRanges:
         """The numbers whose blob is stored here with just this class."""
         return SeqRanges((run.first, run.end) for run in self.runs if run.blob_class == blob_class)

@@ -135,6 +135,11 @@ class WantLedger:
                 result |= ranges
         return result
 
+    @property
+    def holds_remembered(self) -> int:
+        """Logs whose holding back of the day is remembered."""
+        return len(self._holds)
+
     def _forget(self, peer: NodeId, log: LogId, wants: _LogWants) -> None:
         self.release(peer, log)
         wants.offered.pop(peer, None)
