@@ -1,0 +1,127 @@
+"""The peers that this node knows: where they are, how their sessions went, which one may stay.
+
+Pure bookkeeping without I/O; `service.py` acts on it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from meshbox.core.address import Endpoint
+from meshbox.core.ids import NodeId
+from meshbox.core.limits import PEERS_MAX
+from meshbox.sync.backoff import Backoff
+from meshbox.sync.runner import SessionRunner
+from meshbox.sync.status import PeerState, PeerStatus
+
+SIMULTANEOUS_MS: Final = 5_000
+"""Two sessions proven within so many milliseconds, dialled from both sides, crossed on the way."""
+
+STATIC = "static"
+INBOUND = "inbound"
+
+
+@dataclass(slots=True)
+class Peer:
+    """One known peer. Counters are of all its sessions since this node started."""
+
+    node_id: NodeId
+    backoff: Backoff
+    source: str = INBOUND
+    endpoints: tuple[Endpoint, ...] = ()
+    dialling: bool = False
+    runner: SessionRunner | None = None
+    reason: str | None = None
+    ended_sessions: list[int] = field(default_factory=lambda: [0, 0, 0, 0, 0])
+    progress_ms: int | None = None
+
+    def count_ended(self, runner: SessionRunner) -> None:
+        """Adds the counters of a session that ended."""
+        self.progress_ms = runner.session.progress_ms or self.progress_ms
+        counts = zip(self.ended_sessions, _counters(runner), strict=True)
+        self.ended_sessions = [before + more for before, more in counts]
+
+    def status(self, *, wall_offset_ms: int) -> PeerStatus:
+        """`wall_offset_ms`: what turns monotonic into wall milliseconds."""
+        runner = self.runner
+        present = _counters(runner) if runner else [0, 0, 0, 0, 0]
+        totals = [a + b for a, b in zip(self.ended_sessions, present, strict=True)]
+        progress_ms = (runner and runner.session.progress_ms) or self.progress_ms
+        state = PeerState.CONNECTED if runner else PeerState.WAITING
+        if runner is None and self.dialling:
+            state = PeerState.CONNECTING
+        return PeerStatus(
+            node_id=self.node_id,
+            address=str(self.endpoints[0]) if self.endpoints else None,
+            source=self.source,
+            state=state,
+            reason=None if runner else self.reason,
+            lag=runner.session.lag if runner else 0,
+            since_ms=runner.proven_ms + wall_offset_ms if runner and runner.proven_ms else None,
+            last_progress_ms=progress_ms + wall_offset_ms if progress_ms else None,
+            bytes_in=totals[0],
+            bytes_out=totals[1],
+            blobs_in=totals[2],
+            blobs_out=totals[3],
+            duplicates_in=totals[4],
+        )
+
+
+class Peers:
+    """At most `PEERS_MAX` peers; of those that nobody configured the oldest unconnected goes."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._peers: dict[NodeId, Peer] = {}
+
+    def __iter__(self) -> Iterator[Peer]:
+        return iter(tuple(self._peers.values()))
+
+    def get(self, node_id: NodeId) -> Peer | None:
+        """The peer, if known."""
+        return self._peers.get(node_id)
+
+    def known(self, node_id: NodeId) -> Peer:
+        """The peer, made known when it is not."""
+        peer = self._peers.get(node_id)
+        if peer is None:
+            self._make_room()
+            peer = self._peers[node_id] = Peer(node_id, Backoff(self._rng))
+        return peer
+
+    def _make_room(self) -> None:
+        if len(self._peers) < PEERS_MAX:
+            return
+        for peer in self._peers.values():
+            if peer.runner is None and peer.source != STATIC:
+                del self._peers[peer.node_id]
+                return
+
+
+def stays(own: NodeId, peer: NodeId, old: SessionRunner, new: SessionRunner) -> SessionRunner:
+    """Which of two sessions of one pair stays (design.md 7).
+
+    A newly proven session replaces an older one. Of two that crossed, dialled from both sides at
+    once, the one from the smaller node id stays, so that both sides choose the same.
+    """
+    assert old.proven_ms is not None
+    assert new.proven_ms is not None
+    crossed = old.dialled != new.dialled and new.proven_ms - old.proven_ms < SIMULTANEOUS_MS
+    if not crossed:
+        return new
+    ours_stays = own < peer
+    return old if old.dialled == ours_stays else new
+
+
+def _counters(runner: SessionRunner) -> list[int]:
+    session = runner.session
+    return [
+        runner.bytes_in,
+        runner.bytes_out,
+        session.blobs_in,
+        session.blobs_out,
+        session.duplicates_in,
+    ]

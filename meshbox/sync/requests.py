@@ -1,0 +1,133 @@
+"""A session's requests, carried out against the store.
+
+Translates between what crosses the session's seam (core/session/effects.py) and the store's
+(storage/interface.py), ages into stamps and back. Knows nothing of streams.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from meshbox.core.ids import NodeId
+from meshbox.core.limits import BLOB_CHUNK_BYTES, CURSORS_OFFERED_MAX
+from meshbox.core.session.effects import (
+    AwaitChange,
+    BlobsRead,
+    ChooseCursor,
+    Commit,
+    Committed,
+    FeedRead,
+    HeldBlob,
+    LoadCursors,
+    ReadBlobs,
+    ReadFeed,
+    ReadPart,
+    ReadRecords,
+    ReceivedBlob,
+    RecordsRead,
+    Request,
+)
+from meshbox.storage.interface import (
+    Deposit,
+    MailboxStore,
+    NewBlob,
+    Outcome,
+    PeerCursor,
+    StoredBlob,
+)
+from meshbox.sync.ordering import CommitOrder
+
+_NEW = (Outcome.STORED, Outcome.REPLACED)
+_HELD = (Outcome.KNOWN, Outcome.CONFLICT)
+
+
+class StoreRequests:
+    """Answers the requests of one session with `peer`, whose present epoch is `epoch_id`."""
+
+    def __init__(self, store: MailboxStore, *, peer: NodeId, epoch_id: bytes) -> None:
+        self._store = store
+        self._peer = peer
+        self._epoch_id = epoch_id
+        self._order = CommitOrder()
+
+    async def answer(self, request: Request) -> Any:
+        """What the request's docstring promises. Errors are the store's."""
+        match request:
+            case LoadCursors():
+                kept = await self._store.cursors(request.peer)
+                return tuple(cursor.cursor for cursor in kept)[:CURSORS_OFFERED_MAX]
+            case ChooseCursor():
+                return next((c for c in request.cursors if self._store.honours(c)), None)
+            case AwaitChange():
+                return await self._store.wait_beyond(request.change)
+            case ReadFeed():
+                return await self._read_feed(request)
+            case ReadRecords():
+                records = await self._store.logs(request.logs)
+                return RecordsRead(records, self._store.now_ms(), self._store.retention)
+            case ReadBlobs():
+                return await self._read_blobs(request)
+            case ReadPart():
+                stored = cast("StoredBlob", request.blob.handle)
+                return await self._store.read_part(stored, offset=request.offset, size=request.size)
+            case Commit():
+                large = any(len(blob.data) > BLOB_CHUNK_BYTES for blob in request.blobs)
+                alone = large or request.cursor is not None
+                return await self._order.run(lambda: self._commit(request), alone=alone)
+
+    async def _read_feed(self, request: ReadFeed) -> FeedRead:
+        page = await self._store.feed(
+            request.after, logs_max=request.logs_max, runs_max=request.runs_max
+        )
+        return FeedRead(
+            page.records,
+            page.cursor,
+            page.view,
+            page.more,
+            self._store.now_ms(),
+            self._store.retention,
+        )
+
+    async def _read_blobs(self, request: ReadBlobs) -> BlobsRead:
+        page = await self._store.read(
+            request.wanted,
+            blobs_max=request.blobs_max,
+            bytes_max=request.bytes_max,
+            whole_bytes_max=request.whole_bytes_max,
+        )
+        now_ms, retention = self._store.now_ms(), self._store.retention
+        held = tuple(
+            HeldBlob(
+                blob.log,
+                blob.seq,
+                blob.blob_class,
+                retention.age_ms(blob.stamp_ms, now_ms, earlier_ms=blob.earlier_ms),
+                blob.origin,
+                blob.content_hash,
+                blob.size_bytes,
+                blob.data,
+                blob,
+            )
+            for blob in page.blobs
+        )
+        self._store.count_relayed(len(held))
+        return BlobsRead(held, page.more)
+
+    async def _commit(self, request: Commit) -> Committed:
+        cursors: list[PeerCursor] = []
+        if request.cursor is not None:
+            cursors.append(PeerCursor(self._peer, self._epoch_id, request.cursor))
+        blobs = tuple(self._new_blob(blob) for blob in request.blobs)
+        outcomes = await self._store.commit(Deposit(blobs, cursors, whole=False))
+        return Committed(
+            stored=sum(outcome in _NEW for outcome in outcomes),
+            duplicates=sum(outcome in _HELD for outcome in outcomes),
+        )
+
+    def _new_blob(self, blob: ReceivedBlob) -> NewBlob:
+        retention = self._store.retention
+        stamp_ms = retention.stamp_of(blob.asked_ms, blob.age_ms)
+        earlier_ms = retention.earlier_ms(stamp_ms, asked_ms=blob.asked_ms, age_ms=blob.age_ms)
+        return NewBlob(
+            blob.log, blob.seq, blob.blob_class, stamp_ms, blob.origin, blob.data, earlier_ms
+        )

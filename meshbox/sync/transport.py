@@ -1,0 +1,157 @@
+"""gRPC as this protocol uses it: credentials from identities, options with their reasons, streams.
+
+Design C of the identity: the server shows a P-256 leaf that its Ed25519 identity issued; the
+dialler's only trust anchor is made from the node id that it dials. So a channel that is open is a
+channel to that node, whatever the address said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Final, Protocol
+
+import grpc
+import grpc.aio
+
+from meshbox.core.address import Endpoint
+from meshbox.core.errors import ListenFailed, PeerLost
+from meshbox.core.ids import NodeId
+from meshbox.core.limits import FRAME_BYTES_LIMIT, SYNC_STREAMS_MAX
+from meshbox.identity.certificate import LEAF_NAME, Leaf, trust_anchor
+from meshbox.wire.v1 import sync_pb2 as pb
+from meshbox.wire.v1.sync_pb2_grpc import SyncServicer, SyncStub, add_SyncServicer_to_server
+
+KEEPALIVE_MS: Final = 5_000
+"""Milliseconds of silence after which a ping is sent: with the time-out below a dead peer is
+noticed within 8 s."""
+
+PING_TIMEOUT_MS: Final = 3_000
+"""Milliseconds that a ping may stay unanswered."""
+
+_COMMON: Final = (
+    ("grpc.max_receive_message_length", FRAME_BYTES_LIMIT),
+    ("grpc.max_send_message_length", FRAME_BYTES_LIMIT),
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", PING_TIMEOUT_MS),
+    # keepalive_timeout_ms alone does not bound an unanswered ping (64 s were seen).
+    ("grpc.http2.ping_timeout_ms", PING_TIMEOUT_MS),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+_SERVER: Final = (
+    *_COMMON,
+    ("grpc.so_reuseport", 0),  # else a second node binds the same port silently
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+    # These two together close connections that never speak TLS, or never begin a stream.
+    ("grpc.server_handshake_timeout_ms", 5_000),
+    ("grpc.max_connection_idle_ms", 5_000),
+    ("grpc.max_allowed_incoming_connections", SYNC_STREAMS_MAX),
+    ("grpc.max_concurrent_streams", 2),
+)
+_CLIENT: Final = (
+    *_COMMON,
+    ("grpc.ssl_target_name_override", LEAF_NAME),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.enable_retries", 0),
+    # Our own back-off decides when to dial again; a channel is used for one session.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+class FrameStream(Protocol):
+    """One side of a bidirectional stream. One reader and one writer at a time."""
+
+    async def read(self) -> pb.Frame | None:
+        """The next frame; None when the stream ended, in whatever way."""
+
+    async def write(self, frame: pb.Frame) -> None:
+        """Writes a frame, waiting while the peer reads slowly; `PeerLost` when it cannot."""
+
+    async def close_writing(self) -> None:
+        """Nothing more will be written; what was written still arrives."""
+
+
+class ServerStream:
+    """The answering side of a stream."""
+
+    def __init__(self, context: grpc.aio.ServicerContext[pb.Frame, pb.Frame]) -> None:
+        self._context = context
+
+    async def read(self) -> pb.Frame | None:
+        """See `FrameStream`."""
+        return await _read(self._context)
+
+    async def write(self, frame: pb.Frame) -> None:
+        """See `FrameStream`."""
+        await _write(self._context, frame)
+
+    async def close_writing(self) -> None:
+        """The return of the servicer's method closes it."""
+
+
+class ClientStream:
+    """The dialling side of a stream."""
+
+    def __init__(self, call: grpc.aio.StreamStreamCall[pb.Frame, pb.Frame]) -> None:
+        self._call = call
+
+    async def read(self) -> pb.Frame | None:
+        """See `FrameStream`."""
+        return await _read(self._call)
+
+    async def write(self, frame: pb.Frame) -> None:
+        """See `FrameStream`."""
+        await _write(self._call, frame)
+
+    async def close_writing(self) -> None:
+        """See `FrameStream`; a call that is over already needs nothing."""
+        with contextlib.suppress(asyncio.InvalidStateError, grpc.RpcError):
+            await self._call.done_writing()
+
+
+async def listen(
+    servicer: SyncServicer, *, leaf: Leaf, endpoint: Endpoint
+) -> tuple[grpc.aio.Server, Endpoint]:
+    """A started server and the endpoint as bound; `ListenFailed` when the address is taken."""
+    server = grpc.aio.server(options=_SERVER, maximum_concurrent_rpcs=SYNC_STREAMS_MAX)
+    add_SyncServicer_to_server(servicer, server)
+    credentials = grpc.ssl_server_credentials([(leaf.key_pem, leaf.chain_pem)])
+    try:
+        port = server.add_secure_port(str(endpoint), credentials)
+    except RuntimeError as error:
+        raise ListenFailed(f"cannot listen for sync on {endpoint}: address in use") from error
+    if port == 0:
+        raise ListenFailed(f"cannot listen for sync on {endpoint}")
+    await server.start()
+    return server, Endpoint(endpoint.host, port)
+
+
+@contextlib.asynccontextmanager
+async def dial(node_id: NodeId, endpoint: Endpoint) -> AsyncIterator[ClientStream]:
+    """A stream to `node_id` and nobody else; one that cannot be reached ends at the first read."""
+    credentials = grpc.ssl_channel_credentials(trust_anchor(node_id))
+    channel = grpc.aio.secure_channel(str(endpoint), credentials, options=_CLIENT)
+    async with channel:
+        stub = SyncStub(channel)
+        call = stub.Session()
+        try:
+            yield ClientStream(call)
+        finally:
+            call.cancel()
+
+
+async def _read(side: Any) -> pb.Frame | None:
+    try:
+        message = await side.read()
+    except grpc.RpcError:
+        return None
+    return None if message is grpc.aio.EOF else message
+
+
+async def _write(side: Any, frame: pb.Frame) -> None:
+    try:
+        await side.write(frame)
+    except (grpc.RpcError, grpc.aio.UsageError, grpc.aio.InternalError) as error:
+        raise PeerLost("the stream was cut") from error

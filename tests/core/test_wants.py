@@ -1,0 +1,156 @@
+"""The ledger: one peer a log, patience, waking, and how long a log may hold fetches back."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshbox.core.ids import LogId, Namespace, NodeId, parse_author, parse_topic
+from meshbox.core.limits import (
+    FILLING_DAY_MS,
+    FILLING_GAIN_MS,
+    FILLING_HOLD_MS_MAX,
+    FILLING_LOGS_MAX,
+    WANT_PATIENCE_MS,
+)
+from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
+from meshbox.core.wants import WantLedger
+
+A, B, C = NodeId("a"), NodeId("b"), NodeId("c")
+LOG = LogId(Namespace.LOGS, parse_topic("t"), parse_author("w"))
+TEN = SeqRanges.of(0, 10)
+
+
+def offered_by(*peers: NodeId) -> WantLedger:
+    ledger = WantLedger()
+    for peer in peers:
+        ledger.declare(peer, LOG, TEN, now_ms=0)
+    return ledger
+
+
+def test_a_log_is_asked_of_one_peer_at_a_time() -> None:
+    ledger = offered_by(A, B)
+    assert ledger.claim(A, LOG, now_ms=0)
+    assert ledger.claim(A, LOG, now_ms=0)
+    assert not ledger.claim(B, LOG, now_ms=WANT_PATIENCE_MS - 1)
+    assert ledger.claim(B, LOG, now_ms=WANT_PATIENCE_MS)
+    assert not ledger.claim(A, LOG, now_ms=WANT_PATIENCE_MS)
+
+
+def test_an_owner_that_answers_keeps_the_log() -> None:
+    ledger = offered_by(A, B)
+    assert ledger.claim(A, LOG, now_ms=0)
+    ledger.answered(A, LOG, gained=False, now_ms=1_500)
+    ledger.answered(B, LOG, gained=False, now_ms=9_999)
+    assert not ledger.claim(B, LOG, now_ms=WANT_PATIENCE_MS + 1_499)
+    assert ledger.claim(B, LOG, now_ms=WANT_PATIENCE_MS + 1_500)
+
+
+def test_a_free_log_wakes_the_others_once() -> None:
+    ledger = offered_by(A, B, C)
+    assert ledger.claim(A, LOG, now_ms=0)
+    ledger.release(B, LOG)
+    assert ledger.take_woken() == frozenset()
+    ledger.release(A, LOG)
+    assert ledger.take_woken() == {B, C}
+    assert ledger.take_woken() == frozenset()
+    assert ledger.claim(B, LOG, now_ms=0)
+
+
+def test_a_peer_with_nothing_more_to_give_frees_the_log() -> None:
+    ledger = offered_by(A, B)
+    assert ledger.claim(A, LOG, now_ms=0)
+    ledger.declare(A, LOG, EMPTY, now_ms=1)
+    assert ledger.take_woken() == {B}
+    ledger.declare(B, LOG, EMPTY, now_ms=1)
+    assert ledger.lacking(LOG) == EMPTY
+    assert ledger.stop_below(LOG, above=None, now_ms=1) is None
+
+
+def test_fetches_stop_below_what_is_being_filled() -> None:
+    ledger = WantLedger()
+    ledger.declare(A, LOG, SeqRanges([(3, 5), (9, 10)]), now_ms=0)
+    assert ledger.stop_below(LOG, above=None, now_ms=0) == 3
+    assert ledger.stop_below(LOG, above=3, now_ms=0) == 4
+    assert ledger.stop_below(LOG, above=4, now_ms=0) == 9
+    assert ledger.stop_below(LOG, above=9, now_ms=0) is None
+    assert ledger.stop_below(LOG, above=SEQ_END - 1, now_ms=0) is None
+
+
+def test_a_log_that_gains_nothing_holds_nothing_back() -> None:
+    ledger = offered_by(A)
+    assert ledger.claim(A, LOG, now_ms=0)
+    assert ledger.stop_below(LOG, above=None, now_ms=FILLING_GAIN_MS) == 0
+    assert ledger.stop_below(LOG, above=None, now_ms=FILLING_GAIN_MS + 1) is None
+    ledger.answered(A, LOG, gained=True, now_ms=FILLING_GAIN_MS + 2)
+    assert ledger.stop_below(LOG, above=None, now_ms=FILLING_GAIN_MS + 2) == 0
+
+
+def test_a_broken_promise_holds_nothing_back_any_more() -> None:
+    ledger = offered_by(A)
+    ledger.broke_promise(A, LOG)
+    assert ledger.stop_below(LOG, above=None, now_ms=0) is None
+    ledger.declare(B, LOG, SeqRanges.single(7), now_ms=0)
+    assert ledger.stop_below(LOG, above=None, now_ms=0) == 7
+
+
+def test_a_log_holds_back_ten_minutes_a_day_at_most() -> None:
+    ledger = offered_by(A)
+    assert ledger.claim(A, LOG, now_ms=0)
+    now_ms = 0
+    while ledger.stop_below(LOG, above=None, now_ms=now_ms) is not None:
+        now_ms += FILLING_GAIN_MS
+        ledger.answered(A, LOG, gained=True, now_ms=now_ms)
+        assert now_ms <= 2 * FILLING_HOLD_MS_MAX
+    assert now_ms > FILLING_HOLD_MS_MAX
+    later_ms = FILLING_GAIN_MS + FILLING_DAY_MS
+    ledger.answered(A, LOG, gained=True, now_ms=later_ms)
+    assert ledger.stop_below(LOG, above=None, now_ms=later_ms) == 0
+
+
+def test_the_day_of_a_log_is_remembered_for_a_bounded_number_of_logs() -> None:
+    ledger = WantLedger()
+    for number in range(FILLING_LOGS_MAX + 10):
+        log = LogId(Namespace.LOGS, parse_topic("t"), parse_author(str(number)))
+        ledger.declare(A, log, TEN, now_ms=0)
+        assert ledger.claim(A, log, now_ms=0)
+        ledger.answered(A, log, gained=True, now_ms=1)
+        ledger.declare(A, log, EMPTY, now_ms=1)
+    assert ledger.holds_remembered == FILLING_LOGS_MAX
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["declare", "nothing", "claim", "release"]), st.sampled_from([A, B, C])
+    )
+)
+
+
+@given(steps)
+def test_never_two_owners_and_never_a_sleeper_beside_a_free_log(
+    schedule: list[tuple[str, NodeId]],
+) -> None:
+    """Against a naive model: who offers, who owns, who was denied and not woken since."""
+    ledger = WantLedger()
+    offers: set[NodeId] = set()
+    owner: NodeId | None = None
+    asleep: set[NodeId] = set()
+    for step, peer in schedule:
+        if step == "declare":
+            ledger.declare(peer, LOG, TEN, now_ms=0)
+            offers.add(peer)
+        elif step == "claim" and peer in offers:
+            granted = ledger.claim(peer, LOG, now_ms=0)
+            assert granted == (owner in (None, peer))
+            owner = peer if granted else owner
+            asleep = asleep - {peer} if granted else asleep | {peer}
+        elif step in ("release", "nothing"):
+            if step == "release":
+                ledger.release(peer, LOG)
+            else:
+                ledger.declare(peer, LOG, EMPTY, now_ms=0)
+                offers.discard(peer)
+                asleep.discard(peer)
+            owner = None if owner == peer else owner
+        asleep -= ledger.take_woken()
+        assert owner is not None or not asleep
