@@ -1,0 +1,32 @@
+"""Every fault has a code of its own, and a message that a person can act on."""
+
+from __future__ import annotations
+
+import re
+
+from meshbox.core import errors
+from meshbox.core.errors import MeshboxError
+
+KINDS = {"MeshboxError", "CallerError", "PeerError", "WorldError"}
+
+
+def faults() -> list[type[MeshboxError]]:
+    members = vars(errors).values()
+    classes = [m for m in members if isinstance(m, type) and issubclass(m, MeshboxError)]
+    return [fault for fault in classes if fault.__name__ not in KINDS]
+
+
+def test_codes_are_distinct_and_well_formed() -> None:
+    codes = [fault.code for fault in faults()]
+    assert len(set(codes)) == len(codes) > 20
+    assert all(re.fullmatch(r"[a-z_]+\.[a-z_]+", code) for code in codes)
+
+
+def test_each_names_who_is_at_fault() -> None:
+    parties = (errors.CallerError, errors.PeerError, errors.WorldError)
+    assert [fault for fault in faults() if not issubclass(fault, parties)] == []
+
+
+def test_the_hint_follows_the_message() -> None:
+    assert str(errors.StoreBusy("too much waits")) == "too much waits"
+    assert str(errors.StoreFull("no room", hint="free some")) == "no room (free some)"
