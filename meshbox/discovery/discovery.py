@@ -1,0 +1,281 @@
+"""The facade: announces this node, browses for others, follows the network, tells one listener.
+
+Knows when to do what; how is in the modules beside it. No type of zeroconf leaves this package.
+
+Invariants: events come one at a time and in order, `Found` before `Changed` before `Gone` for each
+key, with nothing after `stop`. What changes faster than the listener takes it is told as one
+change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+from meshbox.core.errors import DiscoveryFailed
+from meshbox.core.ids import NodeId
+from meshbox.discovery.announcement import Announcement, records_of
+from meshbox.discovery.announcer import Announcer
+from meshbox.discovery.browser import Browser
+from meshbox.discovery.events import (
+    CloneSeen,
+    Event,
+    MailboxChanged,
+    MailboxFound,
+    MailboxGone,
+    NetworkChanged,
+    PeerChanged,
+    PeerFound,
+    PeerGone,
+    Troubled,
+)
+from meshbox.discovery.found import Mailbox, Peer, Resolved, read_mailbox, read_node
+from meshbox.discovery.interfaces import Interface, choose, read_interfaces, staying
+from meshbox.discovery.names import DEFAULT_MESH, MeshName, Service, service_type
+from meshbox.discovery.network_watch import watch_network
+from meshbox.discovery.responder import Responder
+
+_CLONES_REMEMBERED = 16
+_NOTICES_MAX = 64
+
+
+def _nobody(_: NodeId) -> bool:
+    return False
+
+
+class Discovery:
+    """Finds nodes (and, if asked to, mailboxes) on the LAN, and lets them find this node.
+
+    `interfaces` are names or addresses (`parse_interface`), none for the default choice.
+    `is_connected` says of a peer that it needs no probing. `on_event` is awaited for each event.
+    """
+
+    def __init__(
+        self,
+        node_id: NodeId | None,
+        *,
+        on_event: Callable[[Event], Awaitable[None]],
+        mesh: MeshName = DEFAULT_MESH,
+        interfaces: Sequence[str] = (),
+        browse: frozenset[Service] = frozenset({Service.NODE}),
+        is_connected: Callable[[NodeId], bool] = _nobody,
+    ) -> None:
+        self._node_id = node_id
+        self._on_event = on_event
+        self._mesh = mesh
+        self._wanted = tuple(interfaces)
+        self._browse = browse
+        self._is_connected = is_connected
+        self._run = secrets.token_hex(4)
+        self._announcement: Announcement | None = None
+        self._interfaces: tuple[Interface, ...] = ()
+        self._is_moved = False
+        self._is_stopped = False
+        self._notices: deque[Event] = deque(maxlen=_NOTICES_MAX)
+        self._clones: deque[str] = deque(maxlen=_CLONES_REMEMBERED)
+        self._trouble: str | None = None
+        self._woken = asyncio.Event()
+        self._moving = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._responder: Responder | None = None
+        self._announcer: Announcer | None = None
+        self._nodes: Browser[Peer] | None = None
+        self._mailboxes: Browser[Mailbox] | None = None
+
+    @property
+    def peers(self) -> list[Peer]:
+        """The nodes that are there now."""
+        return self._nodes.roster.current() if self._nodes else []
+
+    @property
+    def mailboxes(self) -> list[Mailbox]:
+        """The mailboxes that are there now, when they are browsed."""
+        return self._mailboxes.roster.current() if self._mailboxes else []
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of the interfaces in use."""
+        return tuple(a for interface in self._interfaces for a in interface.addresses)
+
+    async def start(self, announcement: Announcement | None = None) -> None:
+        """Announces, if given, and browses until `stop`; once. `DiscoveryFailed`.
+
+        Having no network yet is no failure: it begins when there is one.
+        """
+        assert self._responder is None, "a Discovery is started once"
+        assert announcement is None or self._node_id is not None, "only a node can be announced"
+        self._announcement = announcement
+        self._responder = Responder()
+        self._announcer = Announcer(self._responder)
+        try:
+            await self._move(choose(read_interfaces(), self._wanted))
+        except BaseException:
+            await self.stop()
+            raise
+        for work in [*self._start_browsing(), watch_network(self._look), self._tell()]:
+            self._begin(work)
+
+    async def announce(self, announcement: Announcement) -> None:
+        """Replaces what is announced, without a goodbye in between. `DiscoveryFailed`."""
+        assert self._node_id is not None, "only a node can be announced"
+        self._announcement = announcement
+        async with self._moving:
+            self._is_moved = False
+            await self._announce(self._interfaces)
+            self._is_moved = True
+
+    async def stop(self) -> None:
+        """Says goodbye and ends everything, within 2 s. Safe to call again, and from `on_event`."""
+        self._is_stopped = True
+        current = asyncio.current_task()
+        tasks = [task for task in self._tasks if task is not current]
+        self._tasks = []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for browser in (self._nodes, self._mailboxes):
+            if browser is not None:
+                await browser.stop()
+        responder, announcer = self._responder, self._announcer
+        self._nodes = self._mailboxes = self._announcer = None
+        if responder is not None and announcer is not None:
+            await announcer.hush()
+            await responder.close()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(_report_failure)
+        self._tasks.append(task)
+
+    def _start_browsing(self) -> list[Coroutine[Any, Any, None]]:
+        assert self._responder is not None
+        work: list[Coroutine[Any, Any, None]] = []
+        if Service.NODE in self._browse:
+            self._nodes = Browser(
+                self._responder,
+                type_=service_type(Service.NODE, self._mesh),
+                read=self._read_node,
+                is_connected=lambda peer: self._is_connected(peer.node_id),
+                own_instance=self._node_id,
+                on_change=self._woken.set,
+            )
+            work += self._nodes.start()
+        if Service.MAILBOX in self._browse:
+            self._mailboxes = Browser(
+                self._responder,
+                type_=service_type(Service.MAILBOX, self._mesh),
+                read=self._read_mailbox,
+                is_connected=lambda _: False,
+                own_instance=None,
+                on_change=self._woken.set,
+            )
+            work += self._mailboxes.start()
+        return work
+
+    def _read_node(self, resolved: Resolved) -> Peer | None:
+        claim = read_node(resolved)
+        if claim is None or claim.peer.node_id != self._node_id:
+            return claim.peer if claim else None
+        if claim.run not in (self._run, *self._clones):
+            self._clones.append(claim.run)
+            self._notices.append(CloneSeen(claim.peer))
+        return None
+
+    def _read_mailbox(self, resolved: Resolved) -> Mailbox | None:
+        mailbox = read_mailbox(resolved)
+        return None if mailbox and mailbox.mailbox_id == self._node_id else mailbox
+
+    async def _look(self) -> None:
+        """Follows the network; whatever fails is told once and tried again at the next look."""
+        try:
+            await self._follow(choose(read_interfaces(), self._wanted))
+        except DiscoveryFailed as error:
+            if error.message != self._trouble:
+                self._trouble = error.message
+                self._notices.append(Troubled(error))
+                self._woken.set()
+        else:
+            self._trouble = None
+
+    async def _follow(self, interfaces: tuple[Interface, ...]) -> None:
+        assert self._responder is not None
+        if interfaces == self._interfaces and self._is_moved:
+            if await self._responder.speak_on(interfaces):
+                self._ask()
+            return
+        await self._move(interfaces)
+        self._notices.append(NetworkChanged(self.addresses))
+        self._woken.set()
+
+    async def _move(self, interfaces: tuple[Interface, ...]) -> None:
+        """Speaks on `interfaces` from now on, announces there, and asks who is there."""
+        assert self._responder is not None
+        assert self._announcer is not None
+        async with self._moving:
+            # Until it is done the next look tries again, whatever it finds.
+            self._is_moved = False
+            # Nothing registered, so that zeroconf does not announce what is no longer true.
+            await self._announcer.pause()
+            # Two steps, for an interface that returned under another index (see `responder`).
+            await self._responder.speak_on(staying(self._interfaces, interfaces))
+            await self._responder.speak_on(interfaces)
+            self._interfaces = interfaces
+            await self._announce(interfaces)
+            self._is_moved = True
+        self._ask()
+
+    def _ask(self) -> None:
+        for browser in (self._nodes, self._mailboxes):
+            if browser is not None:
+                browser.ask()
+
+    async def _announce(self, interfaces: tuple[Interface, ...]) -> None:
+        assert self._announcer is not None
+        if self._announcement is None or self._node_id is None:
+            return
+        records = records_of(
+            self._announcement,
+            node_id=self._node_id,
+            run=self._run,
+            mesh=self._mesh,
+            interfaces=interfaces,
+        )
+        await self._announcer.announce(records)
+
+    async def _tell(self) -> None:
+        while not self._is_stopped:
+            await self._woken.wait()
+            self._woken.clear()
+            for event in self._take_events():
+                await self._on_event(event)
+                if self._is_stopped:  # By the listener itself.
+                    return
+
+    def _take_events(self) -> list[Event]:
+        events = list(self._notices)
+        self._notices.clear()
+        for before, after in self._nodes.roster.take_changes() if self._nodes else []:
+            if after is None:
+                assert before is not None
+                events.append(PeerGone(before))
+            else:
+                events.append(PeerChanged(after) if before else PeerFound(after))
+        for was, now in self._mailboxes.roster.take_changes() if self._mailboxes else []:
+            if now is None:
+                assert was is not None
+                events.append(MailboxGone(was))
+            else:
+                events.append(MailboxChanged(now) if was else MailboxFound(now))
+        return events
+
+
+def _report_failure(task: asyncio.Task[None]) -> None:
+    """Hands a bug of ours or of the listener to the event loop's handler."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        task.get_loop().call_exception_handler(
+            {"message": "discovery ended", "exception": error, "task": task}
+        )

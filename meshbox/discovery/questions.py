@@ -1,0 +1,95 @@
+"""Own questions on the wire, and zeroconf's cache of the answers.
+
+The only module that handles DNS records. Its functions run on the event loop. Questions ask for
+multicast answers: a unicast one would reach only one of the processes that share port 5353.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from zeroconf import (  # type: ignore[attr-defined]  # these are not in its __all__
+    DNSOutgoing,
+    DNSPointer,
+    DNSQuestion,
+    DNSQuestionType,
+    DNSRecord,
+    DNSText,
+    Error,
+    Zeroconf,
+    current_time_millis,
+)
+
+MULTICAST: Final = DNSQuestionType.QM
+
+_QUERY = 0x0000
+_CLASS_IN = 0x0001
+_TYPE_PTR = 12
+_TYPE_TXT = 16
+_TYPE_SRV = 33
+
+
+def for_instances(zeroconf: Zeroconf, type_: str, known: Iterable[str]) -> DNSOutgoing:
+    """Asks who offers `type_`; whoever is among `known` need not answer (RFC 6762, 7.1)."""
+    out = DNSOutgoing(_QUERY)
+    out.add_question(DNSQuestion(type_, _TYPE_PTR, _CLASS_IN))
+    names = {name.lower() for name in known}
+    now_ms = current_time_millis()
+    for pointer in _pointers(zeroconf, type_):
+        if pointer.alias.lower() in names and not pointer.is_stale(now_ms):
+            out.add_answer_at_time(pointer, now_ms)
+    return out
+
+
+def for_locations(names: Iterable[str]) -> DNSOutgoing:
+    """Asks for the SRV records of `names`."""
+    out = DNSOutgoing(_QUERY)
+    for name in names:
+        out.add_question(DNSQuestion(name, _TYPE_SRV, _CLASS_IN))
+    return out
+
+
+def send(zeroconf: Zeroconf, out: DNSOutgoing) -> None:
+    """Sends on every interface; a packet that cannot be made of a stranger's names is dropped."""
+    try:
+        zeroconf.async_send(out)
+    except Error:
+        return
+
+
+def heard_ms(zeroconf: Zeroconf, name: str) -> float:
+    """When an SRV record of `name` came last, in zeroconf's monotonic milliseconds; 0 for never."""
+    records = zeroconf.cache.get_all_by_details(name, _TYPE_SRV, _CLASS_IN)
+    return max((record.created for record in records), default=0.0)
+
+
+def cached_instances(zeroconf: Zeroconf, type_: str) -> list[str]:
+    """The names that offer `type_`, as far as zeroconf remembers."""
+    now_ms = current_time_millis()
+    return [p.alias for p in _pointers(zeroconf, type_) if not p.is_expired(now_ms)]
+
+
+def cached_texts(zeroconf: Zeroconf, name: str) -> list[bytes]:
+    """All TXT records of `name`."""
+    records = zeroconf.cache.get_all_by_details(name, _TYPE_TXT, _CLASS_IN)
+    return [record.text for record in records if isinstance(record, DNSText)]
+
+
+def purge(zeroconf: Zeroconf, type_: str, names: Collection[str]) -> None:
+    """Makes zeroconf forget `names`, so that they are reported as added when heard again.
+
+    One pass over the pointers, of which strangers can make 10,000.
+    """
+    cache = zeroconf.cache
+    folded = {name.lower() for name in names}
+    gone: list[DNSRecord] = [p for p in _pointers(zeroconf, type_) if p.alias.lower() in folded]
+    for name in folded:
+        gone += cache.get_all_by_details(name, _TYPE_SRV, _CLASS_IN)
+        gone += cache.get_all_by_details(name, _TYPE_TXT, _CLASS_IN)
+    cache.async_remove_records(gone)
+
+
+def _pointers(zeroconf: Zeroconf, type_: str) -> list[DNSPointer]:
+    records = zeroconf.cache.get_all_by_details(type_, _TYPE_PTR, _CLASS_IN)
+    return [record for record in records if isinstance(record, DNSPointer)]
