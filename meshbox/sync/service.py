@@ -69,6 +69,7 @@ class SyncService(SyncServicer):
         self._announced: dict[NodeId, asyncio.Event] = {}
         self._server: grpc.aio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
+        self._stopping = False
 
     @property
     def filling(self) -> Filling:
@@ -99,12 +100,10 @@ class SyncService(SyncServicer):
     def peer_gone(self, node_id: NodeId) -> None:
         """A peer's announcement ended: it is dialled no more unless somebody configured it."""
         peer = self._peers.get(node_id)
-        if peer is None or peer.source == STATIC:
-            return
-        task = self._dialling.pop(node_id, None)
-        if task is not None and peer.runner is None:
-            task.cancel()
-        peer.endpoints = ()
+        if peer is not None and peer.source != STATIC:
+            peer.endpoints = ()
+            if node_id in self._announced:
+                self._announced[node_id].set()
 
     def connected(self, node_id: NodeId) -> bool:
         """Whether a proven session with the peer is open."""
@@ -118,13 +117,14 @@ class SyncService(SyncServicer):
 
     async def stop(self) -> None:
         """Ends all sessions with a word, then closes the listener; within about 2 s."""
-        for task in (*self._dialling.values(), self._ticker):
-            if task is not None:
-                task.cancel()
+        self._stopping = True
         for runner in tuple(self._runners):
             runner.close(NodeStopping.code, "the node is being stopped")
         if self._runners:
             await asyncio.wait(self._runners.values(), timeout=STOP_S)
+        for task in (*self._dialling.values(), self._ticker):
+            if task is not None:
+                task.cancel()
         if self._server is not None:
             await self._server.stop(grace=0.2)
 
@@ -141,7 +141,7 @@ class SyncService(SyncServicer):
         announced = self._announced[peer.node_id]
         if self._identity.node_id > peer.node_id:
             await asyncio.sleep(CROSSING_S)
-        while True:
+        while peer.endpoints and not self._stopping:
             announced.clear()
             if peer.runner is None:
                 peer.dialling = True
@@ -150,6 +150,7 @@ class SyncService(SyncServicer):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(peer.backoff.next_s()):
                     await announced.wait()
+        del self._dialling[peer.node_id], self._announced[peer.node_id]
 
     async def _dial(self, peer: Peer) -> None:
         for endpoint in peer.endpoints:
