@@ -1,0 +1,66 @@
+"""What the status pages and commands are made from: the parts of a running node, as seen from here.
+
+`admin` stands beside `sync` and may not import it; so what is told about peers comes in as a
+protocol, and the node's composition fits the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from meshbox.core.clock import SystemClock
+from meshbox.core.ids import NodeId
+from meshbox.storage.interface import MailboxStore
+
+
+class PeerReport(Protocol):
+    """One known peer, as `SyncService.peers` tells it: wall times in ms, None where there is none.
+
+    `lag` counts blobs that the peer offered and this node lacks still.
+    """
+
+    @property
+    def node_id(self) -> NodeId: ...
+    @property
+    def address(self) -> str | None: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def state(self) -> Enum: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def lag(self) -> int: ...
+    @property
+    def since_ms(self) -> int | None: ...
+    @property
+    def last_progress_ms(self) -> int | None: ...
+    @property
+    def bytes_in(self) -> int: ...
+    @property
+    def bytes_out(self) -> int: ...
+    @property
+    def blobs_in(self) -> int: ...
+    @property
+    def blobs_out(self) -> int: ...
+    @property
+    def duplicates_in(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """A running node, as far as status and control look at it."""
+
+    node_id: NodeId
+    version: str
+    store: MailboxStore
+    system_clock: SystemClock
+    peers: Callable[[], Sequence[PeerReport]]
+    loop_held_ms_max: Callable[[], float | None]
+    warnings: Callable[[], Sequence[str]]
+    """What an operator should know at all times, such as a test clock that is in use."""
+    limit_bytes: int | None
+    """The storage allocated; None without a limit."""

@@ -1,0 +1,284 @@
+"""A node: the one place where the concrete parts are named and put together.
+
+    data folder held → listeners bound → identity and store → sync → mailbox → HTTP, HTTPS, admin
+    → mDNS → control socket → ready
+
+What is held or bound early is what most often fails, before anything is made or told. Stopping is
+the reverse, but what faces the outside ends at the same time: goodbyes to the LAN, to the peers and
+to clients need not wait for one another.
+
+Invariants: nothing is announced before it is bound, nothing answered before the store is open; the
+store is closed before the folder is let go, also when a start fails half-way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+import msgspec
+
+from meshbox.admin import control_socket
+from meshbox.admin.server import AdminServer
+from meshbox.admin.sources import Sources
+from meshbox.core.address import Endpoint
+from meshbox.core.errors import IdentityLost
+from meshbox.core.ids import node_key_of
+from meshbox.http_api.server import HttpApi
+from meshbox.http_api.settings import Generation, HttpSettings, IdRule
+from meshbox.identity.certificate import leaf
+from meshbox.identity.tls import server_context
+from meshbox.mailbox.mailbox import Mailbox
+from meshbox.mailbox.sweeping import run_sweeper
+from meshbox.mailbox.system_clock import TEST_CLOCK_VARIABLE, OperatingSystemClock
+from meshbox.node.data_folder import CONTROL_SOCKET_NAME, held
+from meshbox.node.finding import Finding
+from meshbox.node.listeners import Listener, listen
+from meshbox.node.log import Log
+from meshbox.node.loop_watch import LoopWatch
+from meshbox.node.opening import Opened, give_up, open_folder
+from meshbox.node.release import VERSION
+from meshbox.node.settings import Resolved
+from meshbox.sync.service import SyncService
+
+OUTSIDE_S_MAX: Final = 3.0
+"""Seconds for everything that faces the outside to end."""
+
+INSIDE_S_MAX: Final = 1.5
+"""Seconds for the store to close after that: together below the 5 s of a clean stop."""
+
+Ending = Callable[[], Awaitable[None]]
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The line that `meshbox run` prints: addresses as bound, null where off."""
+
+    ready: bool
+    version: str
+    pid: int
+    node_id: str
+    data_dir: str
+    http: str | None
+    https: str | None
+    sync: str | None
+    admin: str | None
+
+
+class Node:
+    """One node in one event loop: `start`, `wait`, `stop`, each once."""
+
+    def __init__(self, resolved: Resolved, *, clock: OperatingSystemClock, log: Log) -> None:
+        self._settings = resolved.settings
+        self._clock = clock
+        self._log = log
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._warnings: dict[str, str] = {}
+        self._watch = LoopWatch()
+        self._outside: list[tuple[str, Ending]] = []
+        self._inside = AsyncExitStack()
+        self._warn_of_settings(resolved.unknown_variables)
+
+    async def start(self) -> Ready:
+        """Starts everything. When it raises (a `MeshboxError`), everything is ended again."""
+        try:
+            return await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def wait(self, stop: asyncio.Event) -> None:
+        """Returns when `stop` is set; raises what makes it senseless to go on."""
+        stopped = asyncio.ensure_future(stop.wait())
+        ends: list[asyncio.Future[Any]] = [stopped, self._failed]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if self._failed.done():
+            self._failed.result()
+
+    async def stop(self) -> bool:
+        """Ends everything within 5 s; whether all of it did."""
+        outside, self._outside = self._outside, []
+        ended = [self._end(part, ending, OUTSIDE_S_MAX) for part, ending in reversed(outside)]
+        in_time = all(await asyncio.gather(*ended))
+        return await self._end("store", self._inside.aclose, INSIDE_S_MAX) and in_time
+
+    async def _start(self) -> Ready:
+        settings = self._settings
+        self._inside.enter_context(held(settings.data_dir))
+        http = self._listen("http", settings.http)
+        https = self._listen("https", settings.https)
+        admin = self._listen("admin", settings.admin)
+        opened = await self._open()
+        sync, sync_bound = await self._start_sync(opened)
+        await self._start_http(opened, sync, http=http, https=https)
+        bound = {
+            "http": http.endpoint if http else None,
+            "https": https.endpoint if https else None,
+            "sync": sync_bound,
+        }
+        await self._start_finding(opened, sync, bound)
+        await self._start_admin(opened, sync, admin)
+        self._begin_housekeeping(opened)
+        shown = {name: str(endpoint) if endpoint else None for name, endpoint in bound.items()}
+        return Ready(
+            ready=True,
+            version=VERSION,
+            pid=os.getpid(),
+            node_id=opened.identity.node_id,
+            data_dir=str(settings.data_dir),
+            admin=str(admin.endpoint) if admin else None,
+            **shown,
+        )
+
+    def _listen(self, name: str, endpoint: Endpoint | None) -> Listener | None:
+        if endpoint is None:
+            return None
+        listener = listen(name, endpoint)
+        self._inside.callback(listener.close)
+        return listener
+
+    async def _open(self) -> Opened:
+        folder = self._settings.data_dir
+        opened = await open_folder(
+            folder, system_clock=self._clock, retention_ms=self._settings.retention
+        )
+        self._inside.callback(self._give_up_if_lost, opened)
+        self._inside.push_async_callback(opened.store.close)
+        if opened.minted:
+            self._log.info("identity.minted", node_id=opened.identity.node_id)
+        if opened.archived:
+            self._log.warning("identity.archived", file=str(opened.archived))
+        if opened.adopted:
+            self._log.warning("store.adopted", former=opened.adopted)
+        return opened
+
+    async def _start_sync(self, opened: Opened) -> tuple[SyncService, Endpoint | None]:
+        sync = SyncService(
+            store=opened.store,
+            identity=opened.identity,
+            node_version=VERSION,
+            log=self._log_peers,
+        )
+        self._outside.append(("sync", sync.stop))
+        sync.failed.add_done_callback(lambda failed: self._fail(failed.result()))
+        return sync, await sync.start(self._settings.sync)
+
+    async def _start_http(
+        self, opened: Opened, sync: SyncService, *, http: Listener | None, https: Listener | None
+    ) -> None:
+        identity = opened.identity
+        mailbox = Mailbox(
+            opened.store,
+            node_key=node_key_of(identity.node_id),
+            tag_salt=identity.derive("client-tag"),
+            filling=sync.filling,
+        )
+        api = HttpApi(
+            mailbox,
+            node_id=identity.node_id,
+            wall_ms=lambda: self._clock.read().wall_ms,
+            settings=HttpSettings(
+                ids=IdRule(self._settings.ids),
+                generations=frozenset(map(Generation, self._settings.generations)),
+            ),
+        )
+        self._outside.append(("http", api.stop))
+        for listening in http.sockets if http else ():
+            await api.start(listening)
+        for listening in https.sockets if https else ():
+            await api.start(listening, tls=server_context(leaf(identity)))
+
+    async def _start_finding(
+        self, opened: Opened, sync: SyncService, bound: dict[str, Endpoint | None]
+    ) -> None:
+        finding = Finding(
+            self._settings,
+            node_id=opened.identity.node_id,
+            sync=sync,
+            log=self._log,
+            warnings=self._warnings,
+        )
+        self._outside.append(("discovery", finding.stop))
+        await finding.start(**bound)
+
+    async def _start_admin(
+        self, opened: Opened, sync: SyncService, listener: Listener | None
+    ) -> None:
+        server = AdminServer(
+            Sources(
+                node_id=opened.identity.node_id,
+                version=VERSION,
+                store=opened.store,
+                system_clock=self._clock,
+                peers=sync.peers,
+                loop_held_ms_max=lambda: self._watch.held_ms_max,
+                warnings=lambda: tuple(self._warnings.values()),
+                limit_bytes=self._settings.storage_limit,
+            )
+        )
+        self._outside.append(("admin", server.stop))
+        if listener is not None:
+            await server.start_status(listener.sockets)
+        path = self._settings.data_dir / CONTROL_SOCKET_NAME
+        listening = control_socket.listen(path)
+        self._inside.callback(path.unlink, missing_ok=True)
+        await server.start_control(listening)
+
+    def _begin_housekeeping(self, opened: Opened) -> None:
+        sweeper = asyncio.create_task(run_sweeper(opened.store))
+        sweeper.add_done_callback(self._sweeper_ended)
+
+        async def end() -> None:
+            sweeper.cancel()
+            await asyncio.wait([sweeper])
+
+        self._outside.append(("sweeper", end))
+        self._watch.start()
+        self._inside.callback(self._watch.stop)
+
+    def _log_peers(self, event: str, **fields: Any) -> None:
+        """What `sync` tells: with a traceback it is a defect, else an event as any other."""
+        if fields.get("exc_info"):
+            self._log.error(event, **fields)
+        else:
+            self._log.info(event, **fields)
+
+    def _sweeper_ended(self, sweeper: asyncio.Task[None]) -> None:
+        error = None if sweeper.cancelled() else sweeper.exception()
+        if error is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Ends `wait` with the first fault."""
+        if not self._failed.done():
+            self._failed.set_exception(error)
+
+    def _give_up_if_lost(self, opened: Opened) -> None:
+        """When the store is closed: the next start is to be another node (see opening.py)."""
+        error = self._failed.exception() if self._failed.done() else None
+        if isinstance(error, IdentityLost):
+            node_id = opened.identity.node_id
+            archived = give_up(self._settings.data_dir, node_id, error.message)
+            self._log.error("identity.lost", node_id=node_id, file=str(archived))
+
+    def _warn_of_settings(self, unknown_variables: tuple[str, ...]) -> None:
+        if self._clock.test_clock_in_use:
+            self._warnings["clock"] = f"{TEST_CLOCK_VARIABLE} moves this node's clocks"
+        if self._settings.storage_limit is not None:
+            self._warnings["limit"] = "the storage limit is reported but not kept to yet"
+        for name in unknown_variables:
+            self._warnings[name] = f"the variable {name} is no setting and was not looked at"
+        for text in self._warnings.values():
+            self._log.warning("setting.warning", text=text)
+
+    async def _end(self, part: str, ending: Ending, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await ending()
+        except TimeoutError:
+            self._log.error("node.stop_overrun", part=part, seconds=seconds)
+            return False
+        return True

@@ -1,0 +1,80 @@
+"""`run_node`: a process that is a node, from the ready line to the signal that ends it.
+
+Knows the process: its umask, event loop, signals and standard output. What a node is made of is in
+node.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from meshbox.mailbox.system_clock import OperatingSystemClock
+from meshbox.node.log import Log, configure
+from meshbox.node.node import Node
+from meshbox.node.settings import Resolved
+
+SWITCH_INTERVAL_S: Final = 0.0005
+"""Seconds after which a thread gives up the interpreter: with the default of 5 ms the event loop
+waits up to 12 ms for a thread that computes, with this 2 ms."""
+
+_PRIVATE: Final = 0o077
+_EXIT_OVERRUN: Final = 1
+
+
+def run_node(resolved: Resolved) -> int:
+    """Runs a node until SIGTERM or SIGINT; 0. Raises the `MeshboxError` that ended it otherwise."""
+    os.umask(_PRIVATE)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    log = configure(resolved.settings.log_format)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_run(resolved, log))
+
+
+async def _run(resolved: Resolved, log: Log) -> int:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_reporting(log))
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    node = Node(resolved, clock=OperatingSystemClock.from_environment(), log=log)
+    ready = await node.start()
+    try:
+        if not stop.is_set():
+            line = msgspec.json.encode(ready).decode()
+            print(line, flush=True)  # noqa: T201 - what programs wait for
+            log.info("node.ready", **msgspec.structs.asdict(ready))
+        await node.wait(stop)
+        log.info("node.stopping")
+    finally:
+        in_time = await node.stop()
+    log.info("node.stopped")
+    if not in_time:
+        # What hangs would keep the interpreter from ending; what was acknowledged is on disk.
+        sys.stderr.flush()
+        os._exit(_EXIT_OVERRUN)
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, which serves twice as many requests; asyncio's own where there is none."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _reporting(log: Log) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """Faults that no task waits for are defects of ours: told, and the node goes on."""
+
+    def report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        log.error("node.defect", text=context.get("message"), exc_info=context.get("exception"))
+
+    return report

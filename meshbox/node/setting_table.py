@@ -1,0 +1,333 @@
+"""Every setting there is: its key, option, how it is read and shown, and what it is for.
+
+The one list from which the TOML keys, the MESHBOX_… variables, the options of `meshbox run`, the
+lines of `meshbox config` and docs/settings.md follow. Importing it must stay cheap, since
+`meshbox --help` does: what is heavy is imported by the parser that needs it.
+
+Invariants: a parser takes text and raises `InvalidSetting` or `InvalidAddress`, nothing else; what
+`show` returns parses to the same value. A default is text and goes through the same parser.
+
+What later versions bring is refused here rather than ignored, so that nobody relies on it in vain:
+internet mailboxes and Cassandra. A storage limit is taken and reported, but not kept to yet; the
+node says so at its start.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from meshbox.core.address import (
+    LISTENER_OFF,
+    SCHEME,
+    Endpoint,
+    parse_address,
+    parse_endpoint,
+    parse_target,
+)
+from meshbox.core.errors import InvalidSetting
+from meshbox.core.retention import Retention
+from meshbox.node.quantities import parse_duration, parse_size, show_duration, show_size
+
+ENVIRONMENT_PREFIX: Final = "MESHBOX_"
+GENERATIONS: Final = ("messages", "blobs", "blips")
+UNLIMITED: Final = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting. `key` is its TOML key and its field in `Settings`."""
+
+    key: str
+    meaning: str
+    default: str
+    """As text; `default_data_dir` for the data folder. "" for none where `separator` is set."""
+    parse: Callable[[str], Any]
+    show: Callable[[Any], Any] = str
+    metavar: str = "TEXT"
+    separator: str | None = None
+    """Between the values of a setting that has many, in a variable; None where it has one."""
+    repeatable: bool = False
+    """Whether the option is given once a value rather than with separators."""
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return ENVIRONMENT_PREFIX + self.key.upper()
+
+    @property
+    def option(self) -> str:
+        """The option of `meshbox run`."""
+        return "--" + self.key.replace("_", "-")
+
+
+def default_data_dir(environment: Mapping[str, str]) -> str:
+    """`$XDG_DATA_HOME/meshbox`, or `~/.local/share/meshbox`."""
+    base = environment.get("XDG_DATA_HOME", "")
+    # The specification wants relative paths to be ignored.
+    return f"{base if base.startswith('/') else '~/.local/share'}/meshbox"
+
+
+def parse_path(text: str) -> Path:
+    """An absolute path; `~` is the home of the user."""
+    if not text or "\0" in text:
+        raise InvalidSetting(f"{text!r} is not a path")
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise InvalidSetting(f"{text!r}: {error}") from error
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise InvalidSetting(f"{text!r} is none of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def _parse_switch(text: str) -> bool:
+    words = {"on": True, "true": True, "yes": True, "1": True}
+    words |= {"off": False, "false": False, "no": False, "0": False}
+    if text.lower() not in words:
+        raise InvalidSetting(f"{text!r} is neither on nor off")
+    return words[text.lower()]
+
+
+def _parse_admin(text: str) -> Endpoint | None:
+    endpoint = parse_endpoint(text)
+    if endpoint is not None and not _is_loopback(endpoint.host):
+        raise InvalidSetting(
+            f"{endpoint} is not a loopback address",
+            hint="status pages for other machines need an admin password, which this version does "
+            "not have; use 127.0.0.1, and a tunnel to look from elsewhere",
+        )
+    return endpoint
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parse_optional_target(text: str) -> Endpoint | None:
+    return parse_target(text) if text != UNLIMITED else None
+
+
+def _parse_mesh(text: str) -> str:
+    # The package brings zeroconf, 60 ms, with it.
+    from meshbox.discovery.names import parse_mesh
+
+    return parse_mesh(text)
+
+
+def _parse_interface(text: str) -> str:
+    from meshbox.discovery.interfaces import parse_interface
+
+    return parse_interface(text)
+
+
+def _parse_internet(text: str) -> str:
+    if text.startswith(SCHEME):
+        parse_address(text)
+    else:
+        _check_url(text)
+    raise InvalidSetting("internet mailboxes are not in this version", hint="leave it out")
+
+
+def _check_url(text: str) -> None:
+    try:
+        url = urlsplit(text)
+        host, _ = url.hostname, url.port
+    except ValueError as error:
+        raise InvalidSetting(f"{text!r} is not a URL: {error}") from error
+    if url.scheme not in ("http", "https") or not host or url.query or url.fragment:
+        raise InvalidSetting(
+            f"{text!r} is not the address of a mailbox",
+            hint="https://HOST, or meshbox://NODE-ID@HOST:PORT",
+        )
+    if url.scheme == "http" and not _is_loopback(host):
+        raise InvalidSetting(f"{text!r}: only https:// is safe beyond this machine")
+
+
+def _parse_store(text: str) -> str:
+    if text == "cassandra":
+        raise InvalidSetting("the store cassandra is not in this version", hint="use rocksdb")
+    return _one_of("rocksdb", "cassandra")(text)
+
+
+def _parse_retention(text: str) -> int:
+    return Retention(parse_duration(text)).retention_ms
+
+
+def _parse_limit(text: str) -> int | None:
+    if text == UNLIMITED:
+        return None
+    size_bytes = parse_size(text)
+    if size_bytes == 0:
+        raise InvalidSetting("0 bytes leave no room for messages")
+    return size_bytes
+
+
+def _show_endpoint(endpoint: Endpoint | None) -> str:
+    return LISTENER_OFF if endpoint is None else str(endpoint)
+
+
+def _show_target(endpoint: Endpoint | None) -> str:
+    return UNLIMITED if endpoint is None else str(endpoint)
+
+
+def _show_limit(size_bytes: int | None) -> str:
+    return UNLIMITED if size_bytes is None else show_size(size_bytes)
+
+
+def _show_switch(is_on: bool) -> bool:  # noqa: FBT001 - the value itself
+    return is_on
+
+
+_LISTENER: Final = "HOST:PORT|off"
+
+SETTINGS: Final = (
+    Setting(
+        key="data_dir",
+        meaning="The folder of the node's key and messages; made when it is not there.",
+        default="",
+        parse=parse_path,
+        metavar="PATH",
+    ),
+    Setting(
+        key="http",
+        meaning="Where apps are served. Port 0 takes a free one; [::] is IPv4 and IPv6.",
+        default="[::]:3000",
+        parse=parse_endpoint,
+        show=_show_endpoint,
+        metavar=_LISTENER,
+    ),
+    Setting(
+        key="https",
+        meaning="The same over HTTPS, with a certificate that proves the node id.",
+        default="[::]:3443",
+        parse=parse_endpoint,
+        show=_show_endpoint,
+        metavar=_LISTENER,
+    ),
+    Setting(
+        key="sync",
+        meaning="Where other nodes connect. Off: this node still connects to others.",
+        default="[::]:3001",
+        parse=parse_endpoint,
+        show=_show_endpoint,
+        metavar=_LISTENER,
+    ),
+    Setting(
+        key="admin",
+        meaning="Status for this machine (loopback only).",
+        default="127.0.0.1:3002",
+        parse=_parse_admin,
+        show=_show_endpoint,
+        metavar=_LISTENER,
+    ),
+    Setting(
+        key="interface",
+        meaning="A network interface (name or address) for mDNS. Default: all ordinary ones.",
+        default="",
+        parse=_parse_interface,
+        metavar="NAME",
+        separator=" ",
+        repeatable=True,
+    ),
+    Setting(
+        key="mdns",
+        meaning="Whether to announce this node on the LAN and to look for others.",
+        default="on",
+        parse=_parse_switch,
+        show=_show_switch,
+    ),
+    Setting(
+        key="mesh",
+        meaning="Nodes and apps find each other by themselves within one mesh only.",
+        default="",
+        parse=_parse_mesh,
+        metavar="NAME",
+    ),
+    Setting(
+        key="advertise",
+        meaning="Announce this address to the apps instead (a proxy, a published port).",
+        default=UNLIMITED,
+        parse=_parse_optional_target,
+        show=_show_target,
+        metavar="HOST:PORT",
+    ),
+    Setting(
+        key="peer",
+        meaning="Another node, for networks where multicast is blocked.",
+        default="",
+        parse=parse_address,
+        metavar="meshbox://NODE-ID@HOST:PORT",
+        separator=" ",
+        repeatable=True,
+    ),
+    Setting(
+        key="internet",
+        meaning="A mailbox beyond the LAN (not in this version).",
+        default="",
+        parse=_parse_internet,
+        metavar="URL",
+        separator=" ",
+        repeatable=True,
+    ),
+    Setting(
+        key="store",
+        meaning="The database: rocksdb (cassandra is not in this version).",
+        default="rocksdb",
+        parse=_parse_store,
+        metavar="rocksdb|cassandra",
+    ),
+    Setting(
+        key="retention",
+        meaning="How long messages are kept, 12h to 7d.",
+        default="7d",
+        parse=_parse_retention,
+        show=show_duration,
+        metavar="DURATION",
+    ),
+    Setting(
+        key="storage_limit",
+        meaning="Disk space for messages, such as 10GB (reported only in this version).",
+        default=UNLIMITED,
+        parse=_parse_limit,
+        show=_show_limit,
+        metavar="SIZE",
+    ),
+    Setting(
+        key="ids",
+        meaning="Which topics and authors clients may name: any, or 64 hex digits only.",
+        default="any",
+        parse=_one_of("any", "hex64"),
+        metavar="any|hex64",
+    ),
+    Setting(
+        key="generations",
+        meaning="The generations of the apps' API that are served.",
+        default=",".join(GENERATIONS),
+        parse=_one_of(*GENERATIONS),
+        metavar="LIST",
+        separator=",",
+    ),
+    Setting(
+        key="log_format",
+        meaning="How logs are written to standard error.",
+        default="text",
+        parse=_one_of("text", "json"),
+        metavar="text|json",
+    ),
+)

@@ -1,0 +1,50 @@
+"""A running node's parts as the admin pages see them: a real store in memory, peers made up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from meshbox.admin.sources import Sources
+from meshbox.core.ids import NodeId
+from meshbox.storage.interface import MailboxStore
+from tests.clocks import ManualClock
+from tests.mailbox.stores import NODE_ID
+
+
+class State(Enum):
+    CONNECTED = "connected"
+
+
+class Report(NamedTuple):
+    """What `SyncService.peers` would tell."""
+
+    node_id: NodeId = NODE_ID
+    address: str | None = None
+    source: str = "mdns"
+    state: State = State.CONNECTED
+    reason: str | None = None
+    lag: int = 1
+    since_ms: int | None = 2
+    last_progress_ms: int | None = 3
+    bytes_in: int = 4
+    bytes_out: int = 5
+    blobs_in: int = 6
+    blobs_out: int = 7
+    duplicates_in: int = 8
+
+
+def sources(
+    store: MailboxStore, *, clock: ManualClock | None = None, peers: Sequence[Report] = ()
+) -> Sources:
+    return Sources(
+        node_id=NODE_ID,
+        version="1.2.3",
+        store=store,
+        system_clock=clock or ManualClock(),
+        peers=lambda: peers,
+        loop_held_ms_max=lambda: 1.5,
+        warnings=lambda: ("mind the gap",),
+        limit_bytes=1_000,
+    )

@@ -1,0 +1,19 @@
+"""`meshbox status` for programs and for people."""
+
+from __future__ import annotations
+
+from tests.node.processes import RunningNode
+
+
+def test_for_programs(node: RunningNode) -> None:
+    document = node.document("status")
+    assert document["schema"] == "meshbox.status/1"
+    assert document["peers"] == []
+
+
+def test_for_people(node: RunningNode) -> None:
+    finished = node.command("status")
+    rows = {line.split()[0]: line for line in finished.out.splitlines()}
+    assert node.node_id in rows["node"]
+    assert rows["messages"].endswith("0 in 0 logs")
+    assert rows["storage"].endswith("of no limit")

@@ -1,0 +1,125 @@
+"""Each setting: what it takes, what it refuses, and that docs/settings.md tells of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meshbox.core.address import Endpoint
+from meshbox.core.errors import CallerError, InvalidSetting
+from meshbox.node.setting_table import SETTINGS, Setting, default_data_dir
+from meshbox.node.settings import Settings
+
+BY_KEY = {setting.key: setting for setting in SETTINGS}
+NODE_ID = "A" * 43
+DOCS = Path(__file__).parents[2] / "docs/settings.md"
+
+
+def test_there_is_a_field_for_each_setting() -> None:
+    assert Settings.__struct_fields__ == tuple(BY_KEY)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("http", "127.0.0.1:0", Endpoint("127.0.0.1", 0)),
+        ("http", "off", None),
+        ("sync", "[::]:3001", Endpoint("::", 3001)),
+        ("admin", "[::1]:1", Endpoint("::1", 1)),
+        ("admin", "localhost:1", Endpoint("localhost", 1)),
+        ("interface", "wlan0", "wlan0"),
+        ("mdns", "off", False),
+        ("mdns", "Yes", True),
+        ("mesh", "camp-2", "camp-2"),
+        ("advertise", "10.0.0.1:80", Endpoint("10.0.0.1", 80)),
+        ("store", "rocksdb", "rocksdb"),
+        ("retention", "6d12h", 561_600_000),
+        ("storage_limit", "10GB", 10**10),
+        ("storage_limit", "none", None),
+        ("ids", "hex64", "hex64"),
+        ("generations", "blips", "blips"),
+        ("log_format", "json", "json"),
+    ],
+)
+def test_takes(key: str, text: str, value: Any) -> None:
+    setting = BY_KEY[key]
+    assert setting.parse(text) == value
+    shown = setting.show(value)
+    assert setting.parse(str(shown)) == value
+
+
+def test_takes_a_peer() -> None:
+    text = f"meshbox://{NODE_ID}@10.0.0.1:3001,10.0.0.2:3001"
+    assert str(BY_KEY["peer"].parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "why"),
+    [
+        ("http", "3000", "no port"),
+        ("http", "127.0.0.1:99999", "not a port"),
+        ("admin", "0.0.0.0:3002", "not a loopback address"),
+        ("admin", "example.org:3002", "not a loopback address"),
+        ("interface", "no such thing!", "neither an interface's name"),
+        ("mdns", "maybe", "neither on nor off"),
+        ("mesh", "Camp", "lower-case"),
+        ("advertise", "0.0.0.0:80", "every address"),
+        ("peer", "10.0.0.1:3001", "does not begin with"),
+        ("peer", "meshbox://short@10.0.0.1:3001", "not a node id"),
+        ("internet", "https://mailbox.example", "not in this version"),
+        ("internet", f"meshbox://{NODE_ID}@mailbox.example:3001", "not in this version"),
+        ("internet", "http://127.0.0.1:8080", "not in this version"),
+        ("internet", "http://mailbox.example", "only https"),
+        ("internet", "ftp://mailbox.example", "not the address of a mailbox"),
+        ("internet", "https://mailbox.example:port", "not a URL"),
+        ("store", "cassandra", "not in this version"),
+        ("store", "sqlite", "none of rocksdb"),
+        ("retention", "8d", "retention is"),
+        ("retention", "1h", "retention is"),
+        ("retention", "a week", "not a duration"),
+        ("storage_limit", "0", "no room"),
+        ("ids", "hex", "none of any"),
+        ("generations", "blops", "none of messages"),
+        ("log_format", "xml", "none of text"),
+        ("data_dir", "~nobody-of-that-name/x", "home"),
+        ("data_dir", "", "not a path"),
+    ],
+)
+def test_refuses(key: str, text: str, why: str) -> None:
+    with pytest.raises(CallerError, match=why):
+        BY_KEY[key].parse(text)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
+def test_the_default_is_taken(setting: Setting) -> None:
+    if setting.default:
+        assert str(setting.show(BY_KEY[setting.key].parse(setting.default.split(",")[0])))
+
+
+def test_the_default_folder_follows_the_xdg_specification() -> None:
+    parse = BY_KEY["data_dir"].parse
+    home = Path.home()
+    assert parse(default_data_dir({})) == home / ".local/share/meshbox"
+    assert parse(default_data_dir({"XDG_DATA_HOME": "/srv"})) == Path("/srv/meshbox")
+    assert parse(default_data_dir({"XDG_DATA_HOME": "srv"})) == home / ".local/share/meshbox"
+
+
+def test_a_relative_folder_is_below_the_present_one() -> None:
+    assert BY_KEY["data_dir"].parse("here") == Path.cwd() / "here"
+
+
+def test_storage_limits_never_start_with_a_wrong_unit() -> None:
+    with pytest.raises(InvalidSetting, match="not a size"):
+        BY_KEY["storage_limit"].parse("10 gigabytes")
+
+
+def test_the_manual_has_each_setting_with_its_default() -> None:
+    manual = DOCS.read_text(encoding="utf-8")
+    rows = [line for line in manual.splitlines() if line.startswith("| `")]
+    listed = [row.split("`")[1] for row in rows]
+    assert listed == list(BY_KEY)
+    for setting, row in zip(SETTINGS, rows, strict=True):
+        assert not setting.default or f"`{setting.default}`" in row, row
+        assert setting.meaning in row, row
