@@ -45,7 +45,7 @@ class ClassedRanges(NamedTuple):
 
     @property
     def range_count(self) -> int:
-        return len(self.opaque) + len(self.verified)
+        return 0 if self is NONE_SEEN else len(self.opaque) + len(self.verified)
 
     def adding(self, ranges: SeqRanges, blob_class: BlobClass) -> ClassedRanges:
         """With `ranges` seen as `blob_class`; the better class of two stays."""
@@ -183,13 +183,17 @@ class LogDraft:
         at = self._index_of(seq)
         assert at is not None
         run = self._runs.pop(at)
-        self._runs[at:at] = _split(run, seq, size_bytes)
+        parts, surplus_bytes = _split(run, seq, size_bytes)
+        self._runs[at:at] = parts
+        if surplus_bytes:
+            self._spread(run, surplus_bytes)
 
     def expire(self, through_bucket: int) -> list[Run]:
         """Turns the runs of all buckets up to `through_bucket` into expired ranges; returns them.
 
         A log with nothing held and nothing evicted keeps at most `LOG_RANGES_EMPTY_MAX` ranges.
         """
+        self._forget_added()
         gone = [run for run in self._runs if run.bucket <= through_bucket]
         if gone:
             self._runs = [run for run in self._runs if run.bucket > through_bucket]
@@ -206,6 +210,7 @@ class LogDraft:
         Opaque goes before verified, so that a stranger cannot push out what an author signed
         (design.md 4.1).
         """
+        self._forget_added()
         pushed: list[Run] = []
         while self._range_count > LOG_RANGES_MAX:
             run = self._push_out_highest()
@@ -215,15 +220,17 @@ class LogDraft:
 
     def finish(self, change: int) -> LogRecord:
         """The log as it is now, last changed at `change`."""
-        added = SeqRanges(self._added)
+        self._forget_added()
         return LogRecord(
-            self._log,
-            change,
-            tuple(self._runs),
-            self._expired - added if added else self._expired,
-            self._evicted - added if added else self._evicted,
-            self._last_bucket,
+            self._log, change, tuple(self._runs), self._expired, self._evicted, self._last_bucket
         )
+
+    def _forget_added(self) -> None:
+        """What is held again is neither expired nor evicted."""
+        if self._added:
+            added, self._added = SeqRanges(self._added), []
+            self._expired -= added
+            self._evicted -= added
 
     @property
     def _range_count(self) -> int:
@@ -233,10 +240,25 @@ class LogDraft:
         at = bisect_right(self._runs, (seq, SEQ_END + 1)) - 1
         return at if at >= 0 and seq < self._runs[at].end else None
 
+    def _spread(self, removed: Run, surplus_bytes: int) -> None:
+        """Gives bytes, or takes them when negative, to the runs that `removed` was once one with.
+
+        The parts of a split run know only their sum, so a part can turn out to have held more or
+        less than its share; the sum stays exact.
+        """
+        for at, run in enumerate(self._runs):
+            if run.bucket == removed.bucket and run.blob_class == removed.blob_class:
+                given_bytes = max(surplus_bytes, -run.bytes)
+                self._runs[at] = run._replace(bytes=run.bytes + given_bytes)
+                surplus_bytes -= given_bytes
+                if not surplus_bytes:
+                    return
+
     def _shrink(self) -> None:
-        """Keeps at most half of the ranges a class; opaque numbers among verified ones count as
-        verified, since a number must not leave seen only because its log is empty."""
-        if self._evicted.range_count:
+        """Where there are too many, keeps at most half of the ranges a class; opaque numbers among
+        verified ones then count as verified, since a number must not leave seen only because its
+        log is empty."""
+        if self._evicted.range_count or self._expired.range_count <= LOG_RANGES_EMPTY_MAX:
             return
         half = LOG_RANGES_EMPTY_MAX // 2
         opaque, verified = self._expired
@@ -304,12 +326,18 @@ def _joined(left: Run, right: Run) -> Run:
     )
 
 
-def _split(run: Run, seq: int, size_bytes: int) -> list[Run]:
-    """`run` without `seq`. How its bytes divide is not known: each side's share is by count,
-    and only the sum is exact."""
+def _split(run: Run, seq: int, size_bytes: int) -> tuple[list[Run], int]:
+    """`run` without `seq`, and the bytes that its parts cannot account for.
+
+    How the bytes of a run divide is not known: each side's share is by count, and only the sum is
+    exact. So a part of an earlier split may end with bytes and no blob, or with less than none.
+    """
     rest_bytes = run.bytes - size_bytes
     left_count, right_count = seq - run.first, run.end - seq - 1
-    left_bytes = rest_bytes * left_count // max(left_count + right_count, 1)
+    if not left_count and not right_count:
+        return [], rest_bytes
+    shared_bytes = max(rest_bytes, 0)
+    left_bytes = shared_bytes * left_count // (left_count + right_count)
     left = run._replace(end=seq, bytes=left_bytes)
-    right = run._replace(first=seq + 1, bytes=rest_bytes - left_bytes)
-    return [part for part in (left, right) if part.first < part.end]
+    right = run._replace(first=seq + 1, bytes=shared_bytes - left_bytes)
+    return [part for part in (left, right) if part.first < part.end], rest_bytes - shared_bytes

@@ -36,8 +36,9 @@ JSON_NESTING_MAX: Final = 128
 """Levels of a JSON body, as in serde_json."""
 
 JSON_ITEMS_MAX: Final = 131_072
-"""Commas of a JSON body, before it is decoded: 64 MiB of tiny members would become gigabytes of
-objects. Above `REQUEST_TOPICS_MAX`, `REQUEST_LOGS_MAX` and `REQUEST_BLOBS_MAX` together."""
+"""Commas, and opening brackets, of a JSON body, before it is decoded: 64 MiB of tiny members would
+become gigabytes of objects. Above `REQUEST_TOPICS_MAX`, `REQUEST_LOGS_MAX` and
+`REQUEST_BLOBS_MAX` together."""
 
 REQUEST_BLOBS_MAX: Final = 16_384
 """Blobs of one store request: they are planned in one turn of the loop."""
@@ -171,6 +172,14 @@ WANT_RANGES_MAX: Final = 4_096
 GONE_PROMISES_MAX: Final = 4_096
 """Gone answers (ranges) that a session bears before its offers count as broken promises; what
 expires or is evicted while a page is open is legitimately gone, a page at a time."""
+
+FRAMES_UNWRITTEN_MAX: Final = 1_024
+"""Sync frames that wait for a peer to read; an honest one has the answers of one read and a few
+pages before it, about 100."""
+
+RECEIVED_BYTES_MAX: Final = 8 * MIB
+"""Bytes of blobs received from a peer and not committed, unless a single blob is larger: above it
+its stream is not read. As `WANT_BYTES_MAX`, which goes by what the offers say."""
 
 CURSORS_OFFERED_MAX: Final = 4
 """Cursors of one resume frame: one an epoch kept."""

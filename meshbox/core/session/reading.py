@@ -12,6 +12,8 @@ Invariants:
 - What is asked stays within `WANT_SEQS_LOG_MAX` a log, `WANT_SEQS_MAX` and `WANT_BYTES_MAX` a
   peer until it is committed: this bounds what a peer can make us hold.
 - Only what was asked of this peer is accepted.
+- A peer that offers small blobs and sends large ones fills no memory: `bytes_uncommitted` counts
+  what came, and the shell reads no further while it is above `RECEIVED_BYTES_MAX`.
 """
 
 from __future__ import annotations
@@ -106,6 +108,7 @@ class _Commit:
     places: dict[tuple[int, int], SeqRanges]
     """What it holds, by (page, place)."""
     budget_bytes: int
+    received_bytes: int
     pages: tuple[int, ...]
 
 
@@ -116,6 +119,7 @@ class FeedReader:
         self.blobs_in = 0
         self.duplicates_in = 0
         self.progress_ms = now_ms
+        self.bytes_uncommitted = 0
         self._peer = peer
         self._ledger = ledger
         self._pages: dict[int, _Page] = {}
@@ -228,6 +232,7 @@ class FeedReader:
             self._free(ranges.count, 0)
             self._declare(log.log, now_ms=now_ms)
         self._free(0, done.budget_bytes)
+        self.bytes_uncommitted -= done.received_bytes
         effects: list[Effect] = [self._settle(number, now_ms=now_ms) for number in done.pages]
         if done.places:
             self._gone_ranges = 0
@@ -320,7 +325,9 @@ class FeedReader:
             budget_bytes += len(seqs) * log.size_guess_bytes
         pages, cursor = self._closable()
         request = Commit(tuple(whole), cursor)
-        self._commits[id(request)] = _Commit(places, budget_bytes, pages)
+        received_bytes = sum(len(blob.data) for blob in whole)
+        self.bytes_uncommitted += received_bytes
+        self._commits[id(request)] = _Commit(places, budget_bytes, received_bytes, pages)
         return [request]
 
     def _answer(self, page: _Page, log: _Log, ranges: SeqRanges) -> None:
@@ -370,7 +377,7 @@ class FeedReader:
         if not pages:
             return []
         request = Commit((), cursor)
-        self._commits[id(request)] = _Commit({}, 0, pages)
+        self._commits[id(request)] = _Commit({}, 0, 0, pages)
         return [request]
 
     def _ask_everywhere(self, *, denied_too: bool = False) -> list[Effect]:

@@ -9,9 +9,9 @@
 | AWAITING | the feed moved  | READING                                                    |
 | FULL     | a page settled  | READING                                                    |
 
-Wants are served beside that, in the order they came, one read of the store at a time and at most
-`FRAMES_UNSENT_MAX` frames of blobs waiting to be written: a slow reader costs a few frames of
-memory and nobody else anything. What was asked for and is not held is answered gone.
+Wants are served beside that, in the order they came, one read of the store at a time, and none
+while more than `FRAMES_UNSENT_MAX` answers wait to be written: a slow reader costs the answers of
+one read and nobody else anything. What was asked for and is not held is answered gone.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from meshbox.core.session.frames import (
 from meshbox.core.wanting import offered
 
 FRAMES_UNSENT_MAX = 2
-"""Frames of blobs that wait to be written: one on its way, one behind it."""
+"""Answers to wants that wait to be written before more is read: one on its way, one behind it."""
 
 READ_LOGS_MAX = 64
 """Wanted logs of one read of the store."""
@@ -182,8 +182,7 @@ class FeedSender:
         if data is None:
             self._ready.popleft()
             self._part_offset = 0
-            gone = Gone(wanted.page, (PageRanges(wanted.place, SeqRanges.single(blob.seq)),))
-            return [Send(gone), *self._pump()]
+            return [self._gone(wanted, SeqRanges.single(blob.seq)), *self._pump()]
         part = _part(wanted, blob, request.offset, data)
         self._part_offset = request.offset + len(data)
         if self._part_offset >= blob.size_bytes:
@@ -194,7 +193,7 @@ class FeedSender:
         return [Send(Blobs((part,))), *self._pump()]
 
     def sent(self) -> list[Effect]:
-        """A frame of blobs was written to the stream."""
+        """An answer to a want, blobs or gone, was written to the stream."""
         self._frames_unsent -= 1
         return self._pump()
 
@@ -219,7 +218,8 @@ class FeedSender:
         effects: list[Effect] = []
         while self._ready and self._frames_unsent < FRAMES_UNSENT_MAX and not self._part_asked:
             effects.append(self._next_frame())
-        if self._wanted and not self._read and not self._ready and not self._part_asked:
+        busy = self._read or self._ready or self._part_asked
+        if self._wanted and not busy and self._frames_unsent <= FRAMES_UNSENT_MAX:
             effects.append(self._read_blobs())
         return effects
 
@@ -256,7 +256,11 @@ class FeedSender:
         wanted.ranges -= answered
         self._wanted_seqs -= answered.count
         gone = answered - SeqRanges((blob.seq, blob.seq + 1) for blob in got)
-        return [Send(Gone(wanted.page, (PageRanges(wanted.place, gone),)))] if gone else []
+        return [self._gone(wanted, gone)] if gone else []
+
+    def _gone(self, wanted: _Wanted, ranges: SeqRanges) -> Effect:
+        self._frames_unsent += 1
+        return Send(Gone(wanted.page, (PageRanges(wanted.place, ranges),)))
 
 
 def _take_of(wanted: _Wanted, blobs: deque[HeldBlob]) -> list[HeldBlob]:

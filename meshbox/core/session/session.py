@@ -21,6 +21,7 @@ from typing import Any
 
 from meshbox.core.errors import FrameUnexpected, PeerEnded, PeerError, PeerLost
 from meshbox.core.ids import NodeId
+from meshbox.core.limits import RECEIVED_BYTES_MAX
 from meshbox.core.session.effects import (
     AwaitChange,
     ChooseCursor,
@@ -104,6 +105,13 @@ class Session:
         return self._reader.duplicates_in if self._reader else 0
 
     @property
+    def reads_on(self) -> bool:
+        """Whether the shell may read further frames: enough of the peer's blobs are committed."""
+        if self._reader is None or self.state is SessionState.ENDED:
+            return True
+        return self._reader.bytes_uncommitted <= RECEIVED_BYTES_MAX
+
+    @property
     def blobs_out(self) -> int:
         """Blobs sent by this session."""
         return self._sender.blobs_out
@@ -141,7 +149,7 @@ class Session:
 
     def sent(self, frame: Frame, *, now_ms: int) -> list[Effect]:
         """`frame` was written to the stream."""
-        if not isinstance(frame, Blobs):
+        if not isinstance(frame, Blobs | Gone):
             return []
         return self._guarded(self._sender.sent, now_ms)
 

@@ -1,0 +1,139 @@
+"""What the store remembers of the database, bounded by count and by weight.
+
+A cache never knows better than the database: it is filled from reads and from batches that were
+written, in the same turn of the loop, and nothing is in it that the database would not say.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+from meshbox.core.ids import LogKey, Namespace, Topic
+from meshbox.core.inventory import LogRecord
+from meshbox.core.ranges import SEQ_END
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+RECORDS_COUNT_MAX: Final = 20_000
+"""Parsed records remembered: about 1 KB each when logs are ordinary."""
+RECORDS_WEIGHT_MAX: Final = 32 * 1024 * 1024
+"""About the bytes of memory of all of them: a hostile log's record has 150 KB."""
+TOPICS_COUNT_MAX: Final = 10_000
+"""Topics whose logs are remembered."""
+TOPICS_WEIGHT_MAX: Final = 16 * 1024 * 1024
+"""About the bytes of memory of all of them."""
+
+NEVER_DUE: Final = SEQ_END
+"""A bucket above all: of what holds nothing."""
+
+
+class BoundedCache(Generic[K, V]):
+    """Values by key; what was used least recently goes first when the bounds are reached."""
+
+    def __init__(self, *, count_max: int, weight_max: int) -> None:
+        self._entries: dict[K, tuple[V, int]] = {}
+        self._count_max = count_max
+        self._weight_max = weight_max
+        self._weight = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: K) -> V | None:
+        """The value, now the most recently used."""
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            return None
+        self._entries[key] = entry
+        return entry[0]
+
+    def put(self, key: K, value: V, *, weight: int) -> None:
+        """Remembers a value of about `weight` bytes."""
+        former = self._entries.pop(key, None)
+        self._weight += weight - (former[1] if former is not None else 0)
+        self._entries[key] = (value, weight)
+        while len(self._entries) > self._count_max or self._weight > self._weight_max:
+            _, gone = self._entries.pop(next(iter(self._entries)))
+            self._weight -= gone
+
+    def discard(self, key: K) -> None:
+        """Forgets a value, if it is known."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._weight -= entry[1]
+
+
+def record_weight(record: LogRecord) -> int:
+    """About the bytes of memory of a parsed record."""
+    ranges = record.expired.range_count + record.evicted.range_count
+    return 700 + 280 * len(record.runs) + 180 * ranges
+
+
+def oldest_bucket(record: LogRecord) -> int:
+    """The bucket of its oldest blob: what decides whether any of it is due."""
+    return min((run.bucket for run in record.runs), default=NEVER_DUE)
+
+
+TopicName = tuple[Namespace, Topic]
+
+
+@dataclass(slots=True)
+class TopicLogs:
+    """The logs of a topic."""
+
+    names: list[tuple[bytes, LogKey]]
+    """(author in UTF-8, K), ascending."""
+    records: tuple[LogRecord, ...] | None = None
+    """Their records, until one changes."""
+    oldest_bucket: int = NEVER_DUE
+    """Of all `records`."""
+
+    @property
+    def weight(self) -> int:
+        """About the bytes of memory, with records that nobody else may remember."""
+        records = sum(record_weight(record) for record in self.records or ())
+        return 300 + 250 * len(self.names) + records
+
+
+@dataclass(slots=True)
+class Caches:
+    """Everything that is remembered."""
+
+    records: BoundedCache[LogKey, LogRecord] = field(
+        default_factory=lambda: BoundedCache(
+            count_max=RECORDS_COUNT_MAX, weight_max=RECORDS_WEIGHT_MAX
+        )
+    )
+    topics: BoundedCache[TopicName, TopicLogs] = field(
+        default_factory=lambda: BoundedCache(
+            count_max=TOPICS_COUNT_MAX, weight_max=TOPICS_WEIGHT_MAX
+        )
+    )
+    new_logs: int = 0
+    """How often a log appeared: a topic that was read in several turns is stale if one did."""
+
+    def remember(self, key: LogKey, record: LogRecord) -> None:
+        """A record as the database has it."""
+        self.records.put(key, record, weight=record_weight(record))
+
+    def note_changed(self, changed: Iterable[tuple[LogKey, LogRecord]], new: set[LogKey]) -> None:
+        """Records as a batch wrote them."""
+        for key, record in changed:
+            self.remember(key, record)
+            name = (record.log.namespace, record.log.topic)
+            logs = self.topics.get(name)
+            if logs is None:
+                continue
+            if key in new:
+                insort(logs.names, (record.log.author.encode(), key))
+            logs.records = None
+            self.topics.put(name, logs, weight=logs.weight)
+        self.new_logs += len(new)
+
+    def remember_topic(self, name: TopicName, logs: TopicLogs) -> None:
+        """The logs of a topic as the database has them."""
+        self.topics.put(name, logs, weight=logs.weight)

@@ -1,0 +1,288 @@
+"""The single writer: group commit, the read barrier, and what is durable (design.md 5).
+
+Deposits gather while the last sync runs. Then one group is loaded, planned and written as ONE
+batch within one turn of the loop, and synced while the next gathers:
+
+    waiting ──take──▶ load, plan, write ──▶ sync ──▶ durable_change moves, answers go out
+                       (visible now)         │
+                                             └─ every barrier of a read waits here
+
+Invariants:
+- At most one batch is visible and not durable; who waits for that one has waited for all it saw.
+- No answer leaves before its group is durable. A group that changes nothing is answered at once:
+  everything it saw is durable, since it was planned after the last sync.
+- The first failure of a write or sync is the last thing that happens: all that waits and all that
+  comes fails with `StoreFailed`.
+- A write refused as busy changed nothing: the group is planned anew and tried again for
+  `BUSY_PATIENCE_MS`, and fails alone with `StoreBusy` when the database is still behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from meshbox.core.errors import StoreBusy, StoreFailed, TooManyRanges
+from meshbox.core.limits import COMMIT_BLOBS_MAX, COMMIT_BYTES_MAX
+from meshbox.storage.embedded.changes import Changes
+from meshbox.storage.embedded.database import Database
+from meshbox.storage.embedded.loading import load
+from meshbox.storage.embedded.planning import GroupPlan, PreparedDeposit
+from meshbox.storage.embedded.trial import ChunksMissing
+from meshbox.storage.interface import Outcome
+from meshbox.storage.keyvalue import Batch
+
+T = TypeVar("T")
+
+BUSY_PATIENCE_MS: Final = 1_000
+"""Milliseconds that a group waits for a database that is behind: a flush takes about 100."""
+_BUSY_PAUSE_MS: Final = 5
+
+_Answer = tuple["asyncio.Future[Any]", object]
+"""Whom to answer, and what: a result or an exception."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A deposit that waits for its group."""
+
+    deposit: PreparedDeposit
+    answer: asyncio.Future[tuple[Outcome, ...]]
+
+
+@dataclass(slots=True, eq=False)
+class _Alone:
+    """A batch of its own that waits for its turn: makes the changes when it comes."""
+
+    work: Callable[[], Changes | None]
+    answer: asyncio.Future[None]
+
+
+class Writer:
+    """Everything that is written goes through here, one batch after another."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queue: deque[_Waiting | _Alone] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._unconfirmed: asyncio.Event | None = None
+        self._moved = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._closed = False
+        self.durable_change = database.counts.change
+        """The feed's counter as the disk confirmed it."""
+
+    def commit(self, deposit: PreparedDeposit) -> asyncio.Future[tuple[Outcome, ...]]:
+        """Queues a deposit; its outcomes once it is durable.
+
+        The future fails with `TooManyRanges`, `ChunksMissing`, `StoreBusy` or `StoreFailed`.
+        """
+        answer: asyncio.Future[tuple[Outcome, ...]] = asyncio.get_running_loop().create_future()
+        self._enqueue(_Waiting(deposit, answer))
+        return answer
+
+    def alone(self, work: Callable[[], Changes | None]) -> asyncio.Future[None]:
+        """Queues a batch of its own: `work` says at its turn what it is; done once durable."""
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._enqueue(_Alone(work, answer))
+        return answer
+
+    async def write_ahead(self, make: Callable[[], Batch]) -> None:
+        """Writes what no read can see (chunks); durable with the next group.
+
+        `make` gives the batch, anew for each try. `StoreBusy` when the database stays behind.
+        """
+
+        def write() -> None:
+            self.check()
+            try:
+                self._database.key_value.write(make())
+            except StoreFailed as error:
+                self._fail(error)
+                raise
+
+        await _patiently(write)
+
+    async def barrier(self) -> None:
+        """Returns when everything that was visible at the call is durable."""
+        unconfirmed = self._unconfirmed
+        if unconfirmed is not None:
+            await unconfirmed.wait()
+        self.check()
+
+    async def wait_beyond(self, change: int) -> int:
+        """Returns `durable_change` as soon as it is above `change`."""
+        while self.durable_change <= change:
+            self.check()
+            await self._moved.wait()
+        self.check()
+        return self.durable_change
+
+    def check(self) -> None:
+        """`StoreFailed` once something failed, or after `close`."""
+        if self._failure is not None:
+            raise _failed() from self._failure
+        if self._closed:
+            raise StoreFailed("the store is closed")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can still be written: nothing failed, and `close` was not called."""
+        return self._failure is None and not self._closed
+
+    async def close(self) -> None:
+        """Takes no more, and returns when all that waited was answered."""
+        self._closed = True
+        self._note_moved()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def _enqueue(self, item: _Waiting | _Alone) -> None:
+        self.check()
+        self._queue.append(item)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._drain())
+
+    async def _drain(self) -> None:
+        group: list[_Waiting | _Alone] = []
+        try:
+            while self._queue:
+                group = self._take()
+                await self._settle(group)
+        except Exception as error:  # noqa: BLE001 - a bug must not leave anybody waiting
+            self._fail(error)
+            for item in group:
+                _resolve(item.answer, self._failed_answer())
+        finally:
+            self._task = None
+
+    async def _settle(self, group: Sequence[_Waiting | _Alone]) -> None:
+        """One group, from its plan to its answers."""
+        try:
+            answers = await _patiently(lambda: self._carry_out(group))
+        except StoreBusy as error:
+            answers = [(item.answer, error) for item in group]
+        if self._unconfirmed is not None:
+            await self._confirm()
+        for future, answer in answers:
+            _resolve(future, answer)
+
+    def _take(self) -> list[_Waiting | _Alone]:
+        """The next group: deposits up to the bounds, or one batch of its own."""
+        group = [self._queue.popleft()]
+        blobs, size_bytes = _size(group[0])
+        while self._queue and isinstance(group[0], _Waiting):
+            item = self._queue[0]
+            if not isinstance(item, _Waiting):
+                break
+            more_blobs, more_bytes = _size(item)
+            blobs, size_bytes = blobs + more_blobs, size_bytes + more_bytes
+            if blobs > COMMIT_BLOBS_MAX or size_bytes > COMMIT_BYTES_MAX:
+                break
+            group.append(self._queue.popleft())
+        return group
+
+    def _carry_out(self, group: Sequence[_Waiting | _Alone]) -> list[_Answer]:
+        """Plans and writes a group; what to answer once that is durable.
+
+        `StoreBusy`: nothing happened.
+        """
+        first = group[0]
+        answers: list[_Answer]
+        try:
+            if isinstance(first, _Alone):
+                changes, answers = first.work(), [(first.answer, None)]
+            else:
+                changes, answers = self._plan([w for w in group if isinstance(w, _Waiting)])
+        except StoreFailed as error:
+            # Something in the database is damaged: it must cost only the deposit that met it.
+            if len(group) == 1:
+                return [(first.answer, error)]
+            return [answer for item in group for answer in self._carry_out_one(item)]
+        if changes is not None:
+            self._database.apply(changes)
+            self._unconfirmed = self._unconfirmed or asyncio.Event()
+        return answers
+
+    def _carry_out_one(self, item: _Waiting | _Alone) -> list[_Answer]:
+        try:
+            return self._carry_out([item])
+        except StoreBusy as error:
+            return [(item.answer, error)]
+
+    def _plan(self, group: Sequence[_Waiting]) -> tuple[Changes | None, list[_Answer]]:
+        database = self._database
+        due_through = database.time.due_through()
+        known = load(database, [item.deposit for item in group], due_through=due_through)
+        plan = GroupPlan(known, database.counts, due_through=due_through)
+        answers: list[_Answer] = []
+        for item in group:
+            try:
+                answers.append((item.answer, plan.add(item.deposit)))
+            except (TooManyRanges, ChunksMissing) as error:
+                answers.append((item.answer, error))
+        return plan.finish(), answers
+
+    async def _confirm(self) -> None:
+        """Makes durable what was written, and lets everybody know."""
+        assert self._unconfirmed is not None, "there is something to confirm"
+        change = self._database.counts.change
+        await self._database.key_value.sync()
+        self._unconfirmed.set()
+        self._unconfirmed = None
+        if change > self.durable_change:
+            self.durable_change = change
+            self._note_moved()
+
+    def _note_moved(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = error
+        while self._queue:
+            _resolve(self._queue.popleft().answer, self._failed_answer())
+        if self._unconfirmed is not None:
+            self._unconfirmed.set()
+        self._note_moved()
+
+    def _failed_answer(self) -> StoreFailed:
+        failed = _failed()
+        failed.__cause__ = self._failure
+        return failed
+
+
+async def _patiently(write: Callable[[], T]) -> T:
+    """What `write` returns, tried again while the database is behind; else its `StoreBusy`."""
+    for _ in range(BUSY_PATIENCE_MS // _BUSY_PAUSE_MS):
+        try:
+            return write()
+        except StoreBusy:
+            # RocksDB does not tell when a flush has made room.
+            await asyncio.sleep(_BUSY_PAUSE_MS / 1_000)
+    return write()
+
+
+def _failed() -> StoreFailed:
+    return StoreFailed(
+        "the database failed, and nothing is stored any more",
+        hint="see the cause: usually the disk is full or damaged",
+    )
+
+
+def _size(item: _Waiting | _Alone) -> tuple[int, int]:
+    if isinstance(item, _Alone):
+        return 0, 0
+    return len(item.deposit.blobs), item.deposit.bytes
+
+
+def _resolve(future: asyncio.Future[Any], answer: object) -> None:
+    if future.done():
+        return  # The caller was cancelled; what it asked for happened all the same.
+    if isinstance(answer, BaseException):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)

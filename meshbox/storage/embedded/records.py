@@ -1,0 +1,95 @@
+"""A log's record as bytes: MessagePack arrays, ranges as flat pairs of first and last.
+
+Pairs hold the last number and not the end, since the end may be 2^64 and MessagePack ends below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from meshbox.core.errors import StoreFailed
+from meshbox.core.ids import Author, BlobClass, LogId, Namespace, Topic
+from meshbox.core.inventory import NONE_SEEN, ClassedRanges, LogRecord, Run
+from meshbox.core.ranges import EMPTY, SeqRanges
+
+_FlatSeen = tuple[list[int], list[int]]
+
+_StoredLog = tuple[
+    int,  # namespace
+    str,  # topic
+    str,  # author
+    int,  # change
+    int,  # last bucket
+    list[tuple[int, int, int, int, int, int]],  # runs: first, last, bucket, class, bytes, largest
+    _FlatSeen,  # expired: opaque, verified
+    _FlatSeen,  # evicted: opaque, verified
+]
+
+_NOTHING: _FlatSeen = ([], [])
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_StoredLog)
+
+
+def encode_record(record: LogRecord) -> bytes:
+    """The record as the log family keeps it."""
+    log = record.log
+    runs = [(r.first, r.end - 1, r.bucket, r.blob_class, r[4], r[5]) for r in record.runs]
+    return _encoder.encode(
+        (
+            int(log.namespace),
+            log.topic,
+            log.author,
+            record.change,
+            record.last_bucket,
+            runs,
+            _NOTHING if record.expired is NONE_SEEN else _flat(record.expired),
+            _NOTHING if record.evicted is NONE_SEEN else _flat(record.evicted),
+        )
+    )
+
+
+def decode_record(value: bytes) -> LogRecord:
+    """What `encode_record` made; `StoreFailed` for anything else."""
+    try:
+        namespace, topic, author, change, last_bucket, runs, expired, evicted = _decoder.decode(
+            value
+        )
+        return LogRecord(
+            LogId(Namespace(namespace), Topic(topic), Author(author)),
+            change,
+            tuple(_runs(runs)),
+            _seen(expired),
+            _seen(evicted),
+            last_bucket,
+        )
+    except (msgspec.DecodeError, ValueError) as error:
+        raise StoreFailed("a log's record in the database is damaged") from error
+
+
+def _runs(stored: list[tuple[int, int, int, int, int, int]]) -> Iterator[Run]:
+    for first, last, bucket, blob_class, size_bytes, largest_bytes in stored:
+        yield Run(first, last + 1, bucket, BlobClass(blob_class), size_bytes, largest_bytes)
+
+
+def _flat(seen: ClassedRanges) -> _FlatSeen:
+    return _pairs(seen.opaque), _pairs(seen.verified)
+
+
+def _pairs(ranges: SeqRanges) -> list[int]:
+    return [number for first, end in ranges for number in (first, end - 1)]
+
+
+def _seen(flat: _FlatSeen) -> ClassedRanges:
+    opaque, verified = flat
+    if not opaque and not verified:
+        return NONE_SEEN
+    return ClassedRanges(_ranges(opaque), _ranges(verified))
+
+
+def _ranges(flat: list[int]) -> SeqRanges:
+    if not flat:
+        return EMPTY
+    return SeqRanges((first, last + 1) for first, last in zip(flat[::2], flat[1::2], strict=True))

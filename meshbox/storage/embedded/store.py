@@ -1,0 +1,302 @@
+"""`EmbeddedStore`: a `MailboxStore` over the key-value seam; the parts put together.
+
+Every read looks once, in one turn of the loop where it can, and then waits at the barrier before
+its answer leaves. That order is the whole rule: what was seen is what is returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from meshbox.core.clock import SystemClock
+from meshbox.core.errors import StoreBusy
+from meshbox.core.ids import LogId, LogKey, Namespace, NodeId, Topic
+from meshbox.core.inventory import LogRecord
+from meshbox.core.limits import PAGE_RUNS_MAX
+from meshbox.core.ranges import SeqRanges
+from meshbox.core.retention import Retention
+from meshbox.storage.embedded.changes import Changes
+from meshbox.storage.embedded.commit import Writer
+from meshbox.storage.embedded.cursors import CursorMint
+from meshbox.storage.embedded.feed import Feed
+from meshbox.storage.embedded.listing import all_records, topic_records
+from meshbox.storage.embedded.opening import Opened, open_database
+from meshbox.storage.embedded.planning import PreparedDeposit
+from meshbox.storage.embedded.preparing import prepare
+from meshbox.storage.embedded.reads import Bounds, read_page, read_part
+from meshbox.storage.embedded.room import Room
+from meshbox.storage.embedded.schema import bucket_key
+from meshbox.storage.embedded.staging import chunk_removals, write_chunks
+from meshbox.storage.embedded.sweep import Sweep, SweepStep
+from meshbox.storage.embedded.trial import ChunksMissing
+from meshbox.storage.interface import (
+    BlobPage,
+    Deposit,
+    Epoch,
+    FeedPage,
+    Outcome,
+    PeerCursor,
+    Statistics,
+    StoredBlob,
+    SweepSlice,
+)
+from meshbox.storage.keyvalue import Family, KeyValue
+
+_STAGINGS_MAX = 8
+"""How often chunks are written for one deposit while others keep removing them."""
+
+
+class EmbeddedStore:
+    """A `MailboxStore` in one database of this process. Made by `open`."""
+
+    def __init__(self, key_value: KeyValue, opened: Opened, *, cursor_key: bytes) -> None:
+        self._key_value = key_value
+        self._database = opened.database
+        self._epochs = opened.epochs
+        self._writer = Writer(opened.database)
+        self._mint = CursorMint(cursor_key, opened.epochs)
+        self._feed = Feed(opened.database)
+        self._sweep = Sweep(opened.database)
+        self._room = Room()
+
+    @classmethod
+    async def open(
+        cls,
+        key_value: KeyValue,
+        *,
+        system_clock: SystemClock,
+        retention_ms: int,
+        cursor_key: bytes,
+        node_id: NodeId,
+        epoch_id: bytes,
+        build_date_ms: int,
+        adopted_from: NodeId | None = None,
+    ) -> EmbeddedStore:
+        """Opens a database, a new one or one that `node_id` filled before.
+
+        `cursor_key`: 16 to 64 secret bytes, the same at each opening. `epoch_id`: 16 fresh random
+        bytes. `build_date_ms`: wall clock of this release. `adopted_from`: the identity before
+        this one, whose database becomes this one's (design.md 4.11). The store owns `key_value`
+        from now on, also when this fails: `StoreForeign`, `StoreFailed`.
+        """
+        try:
+            opened = await open_database(
+                key_value,
+                system_clock=system_clock,
+                retention_ms=retention_ms,
+                node_id=node_id,
+                adopted_from=adopted_from,
+                epoch_id=epoch_id,
+                build_date_ms=build_date_ms,
+            )
+        except BaseException:
+            await key_value.close()
+            raise
+        return cls(key_value, opened, cursor_key=cursor_key)
+
+    @property
+    def epoch(self) -> Epoch:
+        """The current opening."""
+        return self._epochs.current
+
+    @property
+    def change(self) -> int:
+        """The feed's counter, including changes that are not durable yet."""
+        return self._database.counts.change
+
+    @property
+    def durable_change(self) -> int:
+        """The feed's counter as the disk confirmed it."""
+        return self._writer.durable_change
+
+    @property
+    def retention(self) -> Retention:
+        """The test for age, as of now."""
+        return self._database.time.retention
+
+    def now_ms(self) -> int:
+        """Node time."""
+        return self._database.time.now_ms()
+
+    async def commit(self, deposit: Deposit) -> tuple[Outcome, ...]:
+        """Stores a deposit; an outcome a blob, in order, once all of it is durable.
+
+        Deposits take effect in the order of the calls, except that one of more than a MiB or 512
+        blobs takes its place when its bytes were hashed, and its chunks written.
+        """
+        self._writer.check()
+        size_bytes = sum(len(blob.data) for blob in deposit.blobs)
+        with self._room.taken(blobs=len(deposit.blobs), size_bytes=size_bytes):
+            prepared = await prepare(deposit, now_ms=self.now_ms())
+            if not any(blob.header.chunked for blob in prepared.blobs):
+                return await self._writer.commit(prepared)
+            return await self._commit_chunked(prepared, deposit)
+
+    async def logs(self, logs: Sequence[LogId]) -> tuple[LogRecord | None, ...]:
+        """The records of `logs`, in order; None for a log never seen."""
+        self._writer.check()
+        due_through = self._database.time.due_through()
+        records = self._database.records([log.key for log in logs])
+        shown = tuple(
+            None if record is None else self._database.shown(record, due_through=due_through)
+            for record in records
+        )
+        await self._barrier()
+        return shown
+
+    async def topic(self, namespace: Namespace, topic: Topic) -> tuple[LogRecord, ...]:
+        """The records of all logs of a topic, ordered by author (UTF-8 bytes)."""
+        self._writer.check()
+        records = await topic_records(self._database, namespace, topic)
+        await self._barrier()
+        return records
+
+    async def all_logs(self, after: LogKey | None, *, logs_max: int) -> tuple[LogRecord, ...]:
+        """The records of all logs in the order of their keys, a page after the key `after`."""
+        self._writer.check()
+        records = all_records(self._database, after, logs_max=logs_max)
+        await self._barrier()
+        return records
+
+    async def read(
+        self,
+        wanted: Sequence[tuple[LogId, SeqRanges]],
+        *,
+        blobs_max: int,
+        bytes_max: int,
+        whole_bytes_max: int,
+    ) -> BlobPage:
+        """The blobs held among `wanted`, at least one when any is; what is not held is left out."""
+        self._writer.check()
+        bounds = Bounds(blobs_max, bytes_max, whole_bytes_max)
+        page = await read_page(self._database, wanted, bounds)
+        await self._barrier()
+        return page
+
+    async def read_part(self, blob: StoredBlob, *, offset: int, size: int) -> bytes | None:
+        """`size` bytes of a blob from `offset`; None when it is no longer held."""
+        self._writer.check()
+        part = await read_part(self._database, blob, offset=offset, size=size)
+        await self._barrier()
+        return part
+
+    async def feed(
+        self, after: bytes | None, *, logs_max: int, runs_max: int = PAGE_RUNS_MAX
+    ) -> FeedPage:
+        """The logs changed since the cursor `after` (None: all), at most `logs_max`.
+
+        `ValueError` for a cursor that this store does not honour.
+        """
+        self._writer.check()
+        change = 0
+        if after is not None:
+            cursor = self._mint.honoured(after, change=self.change)
+            if cursor is None:
+                raise ValueError("not a cursor that this store honours")
+            change = cursor.change
+        view = self.change
+        slice_ = self._feed.read(change, logs_max=logs_max, runs_max=runs_max)
+        await self._barrier()
+        minted = self._mint.mint(change=slice_.through, view=view)
+        return FeedPage(slice_.records, minted, view, slice_.more)
+
+    def honours(self, cursor: bytes) -> bool:
+        """Whether `feed` can go on from `cursor`; `IdentityLost` when it proves a loss."""
+        return self._mint.honoured(cursor, change=self.change) is not None
+
+    async def wait_beyond(self, change: int) -> int:
+        """Returns `durable_change` as soon as it is above `change`."""
+        return await self._writer.wait_beyond(change)
+
+    async def cursors(self, peer: NodeId) -> tuple[PeerCursor, ...]:
+        """The newest cursor of each epoch of a peer that is kept, newest epoch first."""
+        self._writer.check()
+        kept = self._database.peers([peer])[peer]
+        await self._barrier()
+        return () if kept is None else kept.newest(peer)
+
+    async def sweep_slice(self) -> SweepSlice:
+        """Frees a bounded part of what is due; call again while `more`."""
+        steps: list[SweepStep] = []
+
+        def work() -> Changes | None:
+            steps.append(self._sweep.step())
+            return steps[-1].changes
+
+        await self._writer.alone(work)
+        if steps[-1].freed_end is not None:
+            await self._key_value.reclaim(Family.BLOB, bucket_key(0), steps[-1].freed_end)
+        return steps[-1].done
+
+    def count_relayed(self, blobs: int) -> None:
+        """Adds to `Statistics.relayed`; durable with the next commit."""
+        counts = self._database.counts
+        self._database.counts = counts._replace(relayed=counts.relayed + blobs)
+
+    async def statistics(self) -> Statistics:
+        """Counts as of now."""
+        self._writer.check()
+        counts = self._database.counts
+        used_bytes = self._key_value.disk_bytes()
+        await self._barrier()
+        return Statistics(
+            logs=counts.logs,
+            blobs=counts.blobs,
+            bytes=counts.bytes,
+            used_bytes=used_bytes,
+            conflicts=counts.conflicts,
+            expired=counts.expired,
+            evicted=counts.evicted,
+            relayed=counts.relayed,
+        )
+
+    async def flush_reading(self) -> None:
+        """Makes the clock's reading durable, and what `count_relayed` added."""
+        await self._writer.alone(lambda: Changes(self._database.counts))
+
+    async def close(self) -> None:
+        """Waits for what is being committed, writes a last reading, and lets go of the disk."""
+        if self._writer.is_open:
+            await self.flush_reading()
+        await self._writer.close()
+        await self._key_value.close()
+
+    async def _barrier(self) -> None:
+        """The read barrier: everything that the caller could see is durable."""
+        await self._writer.barrier()
+
+    async def _commit_chunked(
+        self, prepared: PreparedDeposit, deposit: Deposit
+    ) -> tuple[Outcome, ...]:
+        """Chunks first, then the deposit; again when another deposit removed them in between."""
+        for _ in range(_STAGINGS_MAX):
+            try:
+                await write_chunks(
+                    self._database, prepared, deposit.blobs, write=self._writer.write_ahead
+                )
+            except BaseException:
+                self._drop_chunks(prepared)
+                raise
+            try:
+                return await self._writer.commit(prepared)
+            except ChunksMissing:
+                continue
+        raise StoreBusy("others keep replacing the blobs of this deposit")
+
+    def _drop_chunks(self, prepared: PreparedDeposit) -> None:
+        """Removes, at the next turn, the chunks of a deposit that was given up."""
+        database = self._database
+
+        def work() -> Changes | None:
+            removals = chunk_removals(database, prepared)
+            return Changes(database.counts, list(removals)) if removals else None
+
+        if self._writer.is_open:
+            self._writer.alone(work).add_done_callback(_ignore)
+
+
+def _ignore(done: asyncio.Future[None]) -> None:
+    """Chunks that stay behind are invisible and go with their bucket; a failure shows elsewhere."""
+    if not done.cancelled():
+        done.exception()

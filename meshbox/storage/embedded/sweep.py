@@ -1,0 +1,106 @@
+"""The sweep: what is due is freed a bucket at a time, and its logs are mended in slices.
+
+The first batch after a bucket became due records it as swept and removes all its blobs with one
+range removal, together with whatever a crash left in it. What remains is to turn the runs of the
+logs that `due` names into expired ranges, a bounded number a slice. Between the two the records
+still list runs that are due, and nobody shows these (Retention.due covers what is swept). So a
+crash anywhere leaves nothing to repair: the entries left in `due` say what is left to do.
+
+A sweep moves the feed's counter, for the read barrier, but no log: what expires is no news.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from meshbox.core.ids import LogKey
+from meshbox.core.inventory import LogDraft, LogRecord, Run
+from meshbox.core.limits import SWEEP_LOGS_MAX
+from meshbox.storage.embedded.changes import Changes, Remove
+from meshbox.storage.embedded.database import Database
+from meshbox.storage.embedded.schema import bucket_key, feed_key, parse_due_key
+from meshbox.storage.interface import SweepSlice
+from meshbox.storage.keyvalue import Family
+
+
+class SweepStep(NamedTuple):
+    """One batch of the sweep."""
+
+    changes: Changes | None
+    """None when nothing is due."""
+    done: SweepSlice
+    freed_end: bytes | None
+    """All blob keys below it are removed, and their space can be given back."""
+
+
+class Sweep:
+    """Makes the batches of the sweep. Remembers where the entries to be swept begin."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._first_due = b""
+
+    def step(self) -> SweepStep:
+        """The next batch."""
+        database = self._database
+        due_through = database.time.due_through()
+        changes = Changes(database.counts)
+        freed_end = None
+        if due_through > database.counts.swept:
+            freed_end = self._free(changes, due_through)
+        done = self._mend(changes, due_through)
+        if not changes.ops:
+            return SweepStep(None, done, None)
+        changes.counts = changes.counts._replace(change=changes.counts.change + 1)
+        return SweepStep(changes, done, freed_end)
+
+    def _free(self, changes: Changes, due_through: int) -> bytes:
+        """Records the buckets as swept and removes their blobs.
+
+        Always from the lowest possible key, so that what was left behind by a crash goes too.
+        """
+        end = bucket_key(due_through + 1)
+        changes.ops.append(Remove(Family.BLOB, bucket_key(0), end))
+        changes.counts = changes.counts._replace(swept=due_through)
+        self._database.time.note_swept(due_through)
+        return end
+
+    def _mend(self, changes: Changes, due_through: int) -> SweepSlice:
+        """Turns the due runs of some logs into expired ranges.
+
+        The scan begins where the last one found something: what was removed below would cost it.
+        """
+        database = self._database
+        entries = database.key_value.scan(
+            Family.DUE, self._first_due, bucket_key(due_through + 1), limit=SWEEP_LOGS_MAX + 1
+        )
+        mended = [key for key, _ in entries[:SWEEP_LOGS_MAX]]
+        if not mended:
+            return SweepSlice(0, 0, more=False)
+        self._first_due = mended[0]
+        changes.ops += (Remove(Family.DUE, key) for key in mended)
+        keys = list(dict.fromkeys(parse_due_key(key).log for key in mended))
+        blobs = size_bytes = 0
+        for key, record in zip(keys, database.records_held(keys), strict=True):
+            for run in _expire(changes, key, record, due_through):
+                blobs += run.end - run.first
+                size_bytes += run.bytes
+        changes.counts = changes.counts._replace(
+            blobs=changes.counts.blobs - blobs,
+            bytes=changes.counts.bytes - size_bytes,
+            expired=changes.counts.expired + blobs,
+        )
+        return SweepSlice(blobs, size_bytes, more=len(entries) > SWEEP_LOGS_MAX)
+
+
+def _expire(changes: Changes, key: LogKey, record: LogRecord, due_through: int) -> list[Run]:
+    """Expires what is due of one log; the runs that this were."""
+    draft = LogDraft(record)
+    gone = draft.expire(due_through)
+    if gone:
+        mended = draft.finish(record.change)
+        changes.records[key] = mended
+        if not mended.runs:
+            changes.ops.append(Remove(Family.FEED, feed_key(record.change)))
+            changes.counts = changes.counts._replace(logs=changes.counts.logs - 1)
+    return gone

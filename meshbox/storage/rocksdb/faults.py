@@ -1,0 +1,37 @@
+"""The binding's errors, all bare `Exception` with a text, as ours.
+
+A cause keeps its text and loses its traceback: a frame in it may hold an iterator or a family, and
+as long as one of these lives, `close` does not give the lock back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from meshbox.core.errors import MeshboxError, StoreBusy, StoreFailed, StoreLocked
+
+_LOCKED = ("LOCK", "lock hold by")
+_STALLED = "Write stall"
+
+
+@contextmanager
+def faults(what: str) -> Iterator[None]:
+    """Turns whatever the binding raises into `StoreFailed`, `StoreLocked` or `StoreBusy`."""
+    try:
+        yield
+    except MeshboxError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the binding raises nothing more precise
+        raise _ours(what, error) from error.with_traceback(None)
+
+
+def _ours(what: str, error: Exception) -> StoreBusy | StoreFailed | StoreLocked:
+    text = str(error)
+    if _STALLED in text:
+        return StoreBusy("the database is behind with its writes", hint="try again in a moment")
+    if any(word in text for word in _LOCKED):
+        return StoreLocked(
+            "another process has this database open", hint="only one node may run on a data folder"
+        )
+    return StoreFailed(f"{what}: {text}")

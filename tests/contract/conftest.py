@@ -1,0 +1,45 @@
+"""The engines that the contract suite runs on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.harness import (
+    EmbeddedHarness,
+    Harness,
+    LocalHarness,
+    MemoryHarness,
+    PowerHarness,
+    RocksHarness,
+)
+
+
+def made(engine: str, folder: Path) -> EmbeddedHarness:
+    return MemoryHarness() if engine == "memory" else RocksHarness(folder)
+
+
+@pytest.fixture(params=["memory", "rocksdb"])
+async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Harness]:
+    """Every engine."""
+    made_harness = made(request.param, tmp_path)
+    yield made_harness
+    await made_harness.close()
+
+
+@pytest.fixture(params=["memory", "rocksdb"])
+async def local(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LocalHarness]:
+    """Every engine whose disk can be held and can fail."""
+    made_harness = made(request.param, tmp_path)
+    yield made_harness
+    await made_harness.close()
+
+
+@pytest.fixture
+async def power() -> AsyncIterator[PowerHarness]:
+    """The engine whose power can be cut."""
+    made_harness = MemoryHarness()
+    yield made_harness
+    await made_harness.close()
