@@ -4,15 +4,21 @@ ARG PIP_NO_INDEX=""
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python3 -m venv /opt/meshbox
 WORKDIR /src
-COPY pyproject.toml LICENSE ./
+# What it needs, in a layer of its own that a change of the code leaves as it is.
+COPY pyproject.toml ./
 COPY requirements requirements
+RUN --mount=type=bind,source=wheelhouse,target=/wheelhouse --mount=type=cache,target=/root/.cache/pip \
+    python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' >needed.txt \
+    && PIP_FIND_LINKS=/wheelhouse /opt/meshbox/bin/pip install --constraint requirements/lock.txt --requirement needed.txt
+COPY README.md LICENSE ./
 COPY meshbox meshbox
 RUN --mount=type=bind,source=wheelhouse,target=/wheelhouse --mount=type=cache,target=/root/.cache/pip \
-    PIP_FIND_LINKS=/wheelhouse /opt/meshbox/bin/pip install --constraint requirements/lock.txt .
+    PIP_FIND_LINKS=/wheelhouse /opt/meshbox/bin/pip install --no-deps .
 
 # The virtual environment is copied whole: where packages go differs between builds of Python.
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /data --create-home meshbox
+RUN useradd --system --uid 10001 --home-dir /data --no-create-home meshbox \
+    && install --directory --owner meshbox --group meshbox --mode 0700 /data
 COPY --from=build /opt/meshbox /opt/meshbox
 ENV PATH=/opt/meshbox/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 USER meshbox

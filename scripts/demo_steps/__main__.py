@@ -1,0 +1,118 @@
+"""Options, the order of making and ending things, and the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from scripts.demo_steps import interrupts
+from scripts.demo_steps.compose import ComposeMesh
+from scripts.demo_steps.faults import DemoFailed, Interrupted
+from scripts.demo_steps.mesh import NAMES, Mesh
+from scripts.demo_steps.processes import ProcessMesh
+from scripts.demo_steps.story import PATIENCE_S, Story
+from scripts.demo_steps.telling import Report
+
+ROOT: Final = Path(__file__).parents[2]
+
+_PATIENCE_S_MAX: Final = 3_600.0
+
+_DESCRIPTION: Final = """\
+Shows what meshbox does: three mailboxes find each other, messages stored at one are read at the
+others, one is killed and catches up. Exit status 0 if all of it was seen, 1 if something was not,
+2 for wrong use, 130 after Ctrl-C.
+"""
+
+
+def main() -> int:
+    """Runs the demo; its exit status."""
+    options = _options()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # A terminal need not know every sign.
+    report = Report(by="docker" if options.docker else "processes", as_json=options.json)
+    interrupts.listen()
+    folder: Path | None = None
+    mesh: Mesh | None = None
+    status = 1
+    try:
+        try:
+            with interrupts.held_off():
+                folder = Path(tempfile.mkdtemp(prefix="meshbox-demo-"))
+                mesh = _mesh(options, folder)
+            Story(mesh, report, patience_s=options.patience).tell()
+            status = 0
+        finally:
+            interrupts.ignore()
+    except DemoFailed as failed:
+        report.failed(failed)
+    except Interrupted as interrupted:
+        report.failed(interrupted)
+        status = interrupted.exit_status
+    finally:
+        _clean_up(folder, mesh, report, keep=options.keep)
+    report.finish()
+    return status
+
+
+def _mesh(options: argparse.Namespace, folder: Path) -> Mesh:
+    if options.docker:
+        return ComposeMesh(ROOT, folder, blocked=options.block_sync)
+    return ProcessMesh(folder, blocked=options.block_sync)
+
+
+def _clean_up(folder: Path | None, mesh: Mesh | None, report: Report, *, keep: bool) -> None:
+    if mesh is None or folder is None:
+        return
+    failure = report.failure
+    if failure is not None and failure.node is not None:
+        failure.log = mesh.log(failure.node)
+    mesh.end()
+    if keep:
+        report.note(f"What the nodes left is in {folder}.")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        report.note(mesh.remains)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=_DESCRIPTION)
+    parser.add_argument("--docker", action="store_true", help="containers instead of processes")
+    parser.add_argument("--json", action="store_true", help="one JSON document at the end")
+    parser.add_argument("--keep", action="store_true", help="leave the nodes' folders and logs")
+    parser.add_argument(
+        "--block-sync",
+        metavar="NAME",
+        choices=NAMES,
+        help="start this node (north, east, south) with its sync cut off, to see the demo fail",
+    )
+    parser.add_argument(
+        "--patience",
+        metavar="SECONDS",
+        type=_seconds,
+        default=PATIENCE_S,
+        help=f"how long each wait for sync may take [default: {PATIENCE_S:g}]",
+    )
+    options = parser.parse_args()
+    if options.docker and options.keep:
+        parser.error("--keep is for processes: containers leave no folder here")
+    return options
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _PATIENCE_S_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds up to an hour")
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())
