@@ -2,8 +2,9 @@
 
 The store keeps the order of small deposits by itself, so they may overlap and share a sync. Two
 kinds may not: a deposit that moves the cursor must find all blobs before it stored, or a crash
-between the two would hide them for ever; and a large blob, whose chunks are written first, must
-not be overtaken by a higher one of its log, or clients would never ask for it (design.md 4.12).
+between the two would hide them for ever; and a large deposit, which is hashed and written in
+pieces, must not be overtaken by a higher blob of its log, or clients would never ask for it
+(design.md 4.12).
 After a commit that failed none follows: its blobs are not stored.
 """
 

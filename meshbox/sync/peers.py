@@ -71,7 +71,11 @@ class Peer:
 
 
 class Peers:
-    """At most `PEERS_MAX` peers; of those that nobody configured the oldest unconnected goes."""
+    """The peers in the order in which they became known.
+
+    At most `PEERS_MAX`, but for those with a session or an address, which others bound: for a
+    newcomer the oldest without either goes.
+    """
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -96,7 +100,7 @@ class Peers:
         if len(self._peers) < PEERS_MAX:
             return
         for peer in self._peers.values():
-            if peer.runner is None and peer.source != STATIC:
+            if peer.runner is None and not peer.endpoints:
                 del self._peers[peer.node_id]
                 return
 

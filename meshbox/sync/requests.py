@@ -6,7 +6,7 @@ Translates between what crosses the session's seam (core/session/effects.py) and
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import BLOB_CHUNK_BYTES, CURSORS_OFFERED_MAX
@@ -36,6 +36,10 @@ from meshbox.storage.interface import (
     StoredBlob,
 )
 from meshbox.sync.ordering import CommitOrder
+
+_OVERLAPPING_BYTES_MAX: Final = BLOB_CHUNK_BYTES // 2
+"""Bytes up to which the store keeps the order of deposits by itself: with 256 blobs, the most of a
+frame, they are prepared in one turn of the loop (storage/embedded/preparing.py)."""
 
 _NEW = (Outcome.STORED, Outcome.REPLACED)
 _HELD = (Outcome.KNOWN, Outcome.CONFLICT)
@@ -71,8 +75,8 @@ class StoreRequests:
                 stored = cast("StoredBlob", request.blob.handle)
                 return await self._store.read_part(stored, offset=request.offset, size=request.size)
             case Commit():
-                large = any(len(blob.data) > BLOB_CHUNK_BYTES for blob in request.blobs)
-                alone = large or request.cursor is not None
+                size_bytes = sum(len(blob.data) for blob in request.blobs)
+                alone = size_bytes > _OVERLAPPING_BYTES_MAX or request.cursor is not None
                 return await self._order.run(lambda: self._commit(request), alone=alone)
 
     async def _read_feed(self, request: ReadFeed) -> FeedRead:

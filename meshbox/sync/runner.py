@@ -14,15 +14,16 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Final
 
-from meshbox.core.errors import MeshboxError, PeerError, PeerLost
+from meshbox.core.errors import MeshboxError, PeerError, PeerLost, PeerStalled
 from meshbox.core.ids import NodeId
+from meshbox.core.limits import FRAMES_UNWRITTEN_MAX
 from meshbox.core.session.effects import Effect, Finish, Proven, Request, Send
 from meshbox.core.session.frames import Frame
 from meshbox.core.session.session import Session, SessionState
 from meshbox.storage.interface import MailboxStore
 from meshbox.sync.requests import StoreRequests
 from meshbox.sync.transport import FrameStream
-from meshbox.wire.frames import decode, encode
+from meshbox.wire.frames import from_bytes, to_bytes
 
 LAST_WORDS_S: Final = 1.0
 """Seconds for the last frames to be written to a peer that may be gone, and again for it to
@@ -62,6 +63,7 @@ class SessionRunner:
         self._requests: StoreRequests | None = None
         self._outbox: asyncio.Queue[Frame | None] = asyncio.Queue()
         self._over = asyncio.Event()
+        self._answered = asyncio.Event()
         self._bug: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -148,25 +150,36 @@ class SessionRunner:
             self.close(error.code, error.message)
             return
         self._carry_out(self.session.answer(request, result, now_ms=self._clock()))
+        self._answered.set()
 
     async def _read_frames(self) -> None:
         """Reads to the stream's end, also after the session's: what comes then is ignored."""
-        while (message := await self._stream.read()) is not None:
-            self.bytes_in += message.ByteSize()
+        while (raw := await self._stream.read()) is not None:
+            self.bytes_in += len(raw)
             try:
-                effects = self.session.receive(decode(message), now_ms=self._clock())
+                effects = self.session.receive(from_bytes(raw), now_ms=self._clock())
             except PeerError as error:
                 effects = self.session.fault(error, now_ms=self._clock())
             self._carry_out(effects)
+            self._check_unwritten()
+            while not self.session.reads_on:
+                self._answered.clear()
+                await self._answered.wait()
         cut = PeerLost("the stream ended without a word")
         self._carry_out(self.session.fault(cut, now_ms=self._clock()))
 
+    def _check_unwritten(self) -> None:
+        """A peer that only speaks, and never reads the answers, may not fill our memory."""
+        if self._outbox.qsize() > FRAMES_UNWRITTEN_MAX:
+            stalled = PeerStalled(f"more than {FRAMES_UNWRITTEN_MAX} frames wait for it to read")
+            self._carry_out(self.session.fault(stalled, now_ms=self._clock()))
+
     async def _write_frames(self) -> None:
         while (frame := await self._outbox.get()) is not None:
-            message = encode(frame)
-            self.bytes_out += message.ByteSize()
+            raw = to_bytes(frame)
+            self.bytes_out += len(raw)
             try:
-                await self._stream.write(message)
+                await self._stream.write(raw)
             except PeerLost as error:
                 self._carry_out(self.session.fault(error, now_ms=self._clock()))
                 return

@@ -7,12 +7,11 @@ two sessions stays in peers.py, what is asked of whom in core/wants.py.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 import grpc.aio
 
@@ -29,12 +28,11 @@ from meshbox.identity.key import Identity
 from meshbox.identity.proof import NONCE_BYTES
 from meshbox.storage.interface import MailboxStore
 from meshbox.sync.authenticator import NodeAuthenticator
+from meshbox.sync.dialling import Dialling
 from meshbox.sync.peers import STATIC, Peer, Peers, stays
 from meshbox.sync.runner import SessionRunner
 from meshbox.sync.status import PeerStatus
 from meshbox.sync.transport import FrameStream, ServerStream, dial, listen
-from meshbox.wire.v1 import sync_pb2 as pb
-from meshbox.wire.v1.sync_pb2_grpc import SyncServicer
 
 TICK_S: Final = 0.25
 """Seconds between ticks of the sessions: time-outs are in whole seconds."""
@@ -49,7 +47,7 @@ Log = Callable[..., None]
 """Takes an event name and its fields, such as `log("peer.connected", peer=…)`."""
 
 
-class SyncService(SyncServicer):
+class SyncService:
     """Keeps this node equal with the peers it is told of."""
 
     def __init__(
@@ -65,8 +63,7 @@ class SyncService(SyncServicer):
         self._authenticator = NodeAuthenticator(identity, self._leaf.fingerprint)
         self._peers = Peers(random.SystemRandom())
         self._runners: dict[SessionRunner, asyncio.Future[None]] = {}
-        self._dialling: dict[NodeId, asyncio.Task[None]] = {}
-        self._announced: dict[NodeId, asyncio.Event] = {}
+        self._dialling: dict[NodeId, Dialling] = {}
         self._server: grpc.aio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._stopping = False
@@ -80,30 +77,33 @@ class SyncService(SyncServicer):
         """Listens (None: only dials) and begins; the endpoint as bound. `ListenFailed`."""
         bound = None
         if endpoint is not None:
-            self._server, bound = await listen(self, leaf=self._leaf, endpoint=endpoint)
+            listening = listen(self._answer, leaf=self._leaf, endpoint=endpoint)
+            self._server, bound = await listening
         self._ticker = asyncio.create_task(self._tick())
         return bound
 
     def peer_found(self, node_id: NodeId, endpoints: Iterable[Endpoint], source: str) -> None:
         """A peer may be reached at `endpoints`: dials it now, and again whenever it is lost."""
-        if node_id == self._identity.node_id:
+        if node_id == self._identity.node_id or self._stopping:
             return
         peer = self._peers.known(node_id)
         if peer.source != STATIC:
             peer.source = source
         peer.endpoints = tuple(endpoints)
         peer.backoff.reset()
-        self._announced.setdefault(node_id, asyncio.Event()).set()
-        if node_id not in self._dialling:
-            self._dialling[node_id] = asyncio.create_task(self._keep_connected(peer))
+        dialling = self._dialling.get(node_id)
+        if dialling is not None and not dialling.task.done():
+            dialling.announced()
+        else:
+            self._dial_from_now_on(peer)
 
     def peer_gone(self, node_id: NodeId) -> None:
         """A peer's announcement ended: it is dialled no more unless somebody configured it."""
         peer = self._peers.get(node_id)
         if peer is not None and peer.source != STATIC:
             peer.endpoints = ()
-            if node_id in self._announced:
-                self._announced[node_id].set()
+            if node_id in self._dialling:
+                self._dialling[node_id].announced()
 
     def connected(self, node_id: NodeId) -> bool:
         """Whether a proven session with the peer is open."""
@@ -116,41 +116,41 @@ class SyncService(SyncServicer):
         return tuple(peer.status(wall_offset_ms=wall_offset_ms) for peer in self._peers)
 
     async def stop(self) -> None:
-        """Ends all sessions with a word, then closes the listener; within about 2 s."""
+        """Ends all sessions with a word and takes no more; within about 2 s."""
         self._stopping = True
+        closing = [] if self._server is None else [self._server.stop(grace=STOP_S)]
+        tasks = [dialling.task for dialling in self._dialling.values()]
+        for peer in self._peers:
+            if peer.runner is None and peer.node_id in self._dialling:
+                self._dialling[peer.node_id].task.cancel()
         for runner in tuple(self._runners):
             runner.close(NodeStopping.code, "the node is being stopped")
-        if self._runners:
-            await asyncio.wait(self._runners.values(), timeout=STOP_S)
-        for task in (*self._dialling.values(), self._ticker):
+        await asyncio.gather(*closing, self._last_words())
+        for task in (*tasks, self._ticker):
             if task is not None:
                 task.cancel()
-        if self._server is not None:
-            await self._server.stop(grace=0.2)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def Session(  # type: ignore[override]  # noqa: N802 (the name is the protocol's)
-        self,
-        request_iterator: Any,
-        context: grpc.aio.ServicerContext[pb.Frame, pb.Frame],
-    ) -> None:
+    async def _last_words(self) -> None:
+        if self._runners:
+            await asyncio.wait(self._runners.values(), timeout=STOP_S)
+
+    async def _answer(self, stream: ServerStream) -> None:
         """The answering side of a session."""
-        await self._run(ServerStream(context), dialled=None)
+        await self._run(stream, dialled=None)
 
-    async def _keep_connected(self, peer: Peer) -> None:
-        """Dials `peer` whenever there is no session with it, for as long as it is announced."""
-        announced = self._announced[peer.node_id]
-        if self._identity.node_id > peer.node_id:
-            await asyncio.sleep(CROSSING_S)
-        while peer.endpoints and not self._stopping:
-            announced.clear()
-            if peer.runner is None:
-                peer.dialling = True
-                await self._dial(peer)
-                peer.dialling = False
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(peer.backoff.next_s()):
-                    await announced.wait()
-        del self._dialling[peer.node_id], self._announced[peer.node_id]
+    def _dial_from_now_on(self, peer: Peer) -> None:
+        ours_is_larger = self._identity.node_id > peer.node_id
+        dialling = Dialling(peer, self._dial, first_wait_s=CROSSING_S if ours_is_larger else 0.0)
+        self._dialling[peer.node_id] = dialling
+        dialling.task.add_done_callback(lambda task: self._dialled_enough(peer, task))
+
+    def _dialled_enough(self, peer: Peer, task: asyncio.Task[None]) -> None:
+        dialling = self._dialling.get(peer.node_id)
+        if dialling is not None and dialling.task is task:
+            del self._dialling[peer.node_id]
+        if not task.cancelled() and (bug := task.exception()) is not None:
+            self._log("peer.bug", peer=peer.node_id, error=repr(bug), exc_info=bug)
 
     async def _dial(self, peer: Peer) -> None:
         for endpoint in peer.endpoints:
@@ -198,7 +198,6 @@ class SyncService(SyncServicer):
         return runner
 
     async def _hello(self, *, answering: bool) -> Hello:
-        held = await self._store.statistics()
         return Hello(
             node_key=node_key_of(self._identity.node_id),
             nonce=secrets.token_bytes(NONCE_BYTES),
@@ -207,8 +206,17 @@ class SyncService(SyncServicer):
             frame_bytes_max=FRAME_BYTES_LIMIT,
             blob_bytes_max=BLOB_BYTES_MAX,
             software=self._software,
-            totals=Totals(held.logs, held.blobs, held.bytes),
+            totals=await self._totals(),
         )
+
+    async def _totals(self) -> Totals:
+        try:
+            held = await self._store.statistics()
+        except MeshboxError:
+            # Of no use but to people. The session's first request meets the same fault, and ends
+            # it with the store's code.
+            return Totals()
+        return Totals(held.logs, held.blobs, held.bytes)
 
     def _proven(self, runner: SessionRunner, node_id: NodeId) -> None:
         peer = self._peers.known(node_id)
@@ -237,6 +245,8 @@ class SyncService(SyncServicer):
             lasted_ms = _now_ms() - (runner.proven_ms or _now_ms())
             peer.backoff.succeeded(lasted_s=lasted_ms / 1000)
             self._log("peer.ended", peer=node_id, reason=runner.reason, detail=runner.detail)
+            if node_id in self._dialling:
+                self._dialling[node_id].session_ended()
 
     def _store_failed(self, error: MeshboxError) -> None:
         if isinstance(error, IdentityLost) and not self.failed.done():

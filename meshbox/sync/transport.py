@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Protocol
 
 import grpc
@@ -20,8 +20,7 @@ from meshbox.core.errors import ListenFailed, PeerLost
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import FRAME_BYTES_LIMIT, SYNC_STREAMS_MAX
 from meshbox.identity.certificate import LEAF_NAME, Leaf, trust_anchor
-from meshbox.wire.v1 import sync_pb2 as pb
-from meshbox.wire.v1.sync_pb2_grpc import SyncServicer, SyncStub, add_SyncServicer_to_server
+from meshbox.wire.v1.sync_pb2 import DESCRIPTOR
 
 KEEPALIVE_MS: Final = 5_000
 """Milliseconds of silence after which a ping is sent: with the time-out below a dead peer is
@@ -60,13 +59,19 @@ _CLIENT: Final = (
 )
 
 
+# gRPC passes bytes: if it decoded them itself, a peer's garbage would be an exception of protobuf
+# in the midst of a read, and not a frame that wire/ finds malformed.
+_SERVICE: Final = DESCRIPTOR.services_by_name["Sync"].full_name
+_METHOD: Final = "Session"
+
+
 class FrameStream(Protocol):
     """One side of a bidirectional stream. One reader and one writer at a time."""
 
-    async def read(self) -> pb.Frame | None:
+    async def read(self) -> bytes | None:
         """The next frame; None when the stream ended, in whatever way."""
 
-    async def write(self, frame: pb.Frame) -> None:
+    async def write(self, frame: bytes) -> None:
         """Writes a frame, waiting while the peer reads slowly; `PeerLost` when it cannot."""
 
     async def close_writing(self) -> None:
@@ -76,14 +81,14 @@ class FrameStream(Protocol):
 class ServerStream:
     """The answering side of a stream."""
 
-    def __init__(self, context: grpc.aio.ServicerContext[pb.Frame, pb.Frame]) -> None:
+    def __init__(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         self._context = context
 
-    async def read(self) -> pb.Frame | None:
+    async def read(self) -> bytes | None:
         """See `FrameStream`."""
         return await _read(self._context)
 
-    async def write(self, frame: pb.Frame) -> None:
+    async def write(self, frame: bytes) -> None:
         """See `FrameStream`."""
         await _write(self._context, frame)
 
@@ -94,14 +99,14 @@ class ServerStream:
 class ClientStream:
     """The dialling side of a stream."""
 
-    def __init__(self, call: grpc.aio.StreamStreamCall[pb.Frame, pb.Frame]) -> None:
+    def __init__(self, call: grpc.aio.StreamStreamCall[bytes, bytes]) -> None:
         self._call = call
 
-    async def read(self) -> pb.Frame | None:
+    async def read(self) -> bytes | None:
         """See `FrameStream`."""
         return await _read(self._call)
 
-    async def write(self, frame: pb.Frame) -> None:
+    async def write(self, frame: bytes) -> None:
         """See `FrameStream`."""
         await _write(self._call, frame)
 
@@ -112,11 +117,19 @@ class ClientStream:
 
 
 async def listen(
-    servicer: SyncServicer, *, leaf: Leaf, endpoint: Endpoint
+    answer: Callable[[ServerStream], Awaitable[None]], *, leaf: Leaf, endpoint: Endpoint
 ) -> tuple[grpc.aio.Server, Endpoint]:
-    """A started server and the endpoint as bound; `ListenFailed` when the address is taken."""
+    """A started server and the endpoint as bound; `ListenFailed` when the address is taken.
+
+    `answer` is called for every stream that is dialled, which ends when it returns.
+    """
+
+    async def session(_: Any, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        await answer(ServerStream(context))
+
     server = grpc.aio.server(options=_SERVER, maximum_concurrent_rpcs=SYNC_STREAMS_MAX)
-    add_SyncServicer_to_server(servicer, server)
+    handlers: dict[str, Any] = {_METHOD: grpc.stream_stream_rpc_method_handler(session)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
     credentials = grpc.ssl_server_credentials([(leaf.key_pem, leaf.chain_pem)])
     try:
         port = server.add_secure_port(str(endpoint), credentials)
@@ -134,15 +147,14 @@ async def dial(node_id: NodeId, endpoint: Endpoint) -> AsyncIterator[ClientStrea
     credentials = grpc.ssl_channel_credentials(trust_anchor(node_id))
     channel = grpc.aio.secure_channel(str(endpoint), credentials, options=_CLIENT)
     async with channel:
-        stub = SyncStub(channel)
-        call = stub.Session()
+        call: Any = channel.stream_stream(f"/{_SERVICE}/{_METHOD}")()
         try:
             yield ClientStream(call)
         finally:
             call.cancel()
 
 
-async def _read(side: Any) -> pb.Frame | None:
+async def _read(side: Any) -> bytes | None:
     try:
         message = await side.read()
     except grpc.RpcError:
@@ -150,7 +162,7 @@ async def _read(side: Any) -> pb.Frame | None:
     return None if message is grpc.aio.EOF else message
 
 
-async def _write(side: Any, frame: pb.Frame) -> None:
+async def _write(side: Any, frame: bytes) -> None:
     try:
         await side.write(frame)
     except (grpc.RpcError, grpc.aio.UsageError, grpc.aio.InternalError) as error:

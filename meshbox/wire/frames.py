@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 from meshbox.core.errors import FrameMalformed, FrameTooLarge, InvalidId
 from meshbox.core.ids import (
     NODE_KEY_BYTES,
@@ -61,6 +63,20 @@ SIGNATURE_BYTES: Final = 64
 
 _CLASSES: Final = tuple(BlobClass)
 _NAMESPACES: Final = tuple(Namespace)
+
+
+def to_bytes(frame: Frame) -> bytes:
+    """A frame of ours as it goes over the wire."""
+    return encode(frame).SerializeToString()
+
+
+def from_bytes(raw: bytes) -> Frame:
+    """The frame that a peer sent as `raw`; `FrameMalformed`, `FrameTooLarge`."""
+    try:
+        message = pb.Frame.FromString(raw)
+    except DecodeError as error:
+        raise FrameMalformed("not a frame at all") from error
+    return decode(message)
 
 
 def encode(frame: Frame) -> pb.Frame:

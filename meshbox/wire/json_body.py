@@ -56,7 +56,8 @@ class BodyDecoder(Generic[T]):
 
 
 def check_bounds(body: bytes) -> None:
-    """`TooLarge` above `JSON_ITEMS_MAX` commas, `BodyMalformed` above `JSON_NESTING_MAX` levels.
+    """`TooLarge` above `JSON_ITEMS_MAX` commas or brackets, `BodyMalformed` above
+    `JSON_NESTING_MAX` levels.
 
     About 1 ns a byte; the loop over levels runs only for a body with many brackets.
     """
@@ -64,7 +65,7 @@ def check_bounds(body: bytes) -> None:
     for start in range(0, len(body), MIB):
         commas += body.count(b",", start, start + MIB)
         brackets += body.count(b"[", start, start + MIB) + body.count(b"{", start, start + MIB)
-        if commas > JSON_ITEMS_MAX:
+        if commas > JSON_ITEMS_MAX or brackets > JSON_ITEMS_MAX:
             raise TooLarge(f"the JSON body has more than {JSON_ITEMS_MAX} members")
     if brackets > JSON_NESTING_MAX and _nesting(body) > JSON_NESTING_MAX:
         raise BodyMalformed(f"the JSON body is nested more than {JSON_NESTING_MAX} levels deep")

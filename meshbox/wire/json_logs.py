@@ -91,10 +91,12 @@ class Dialect(NamedTuple):
 
     by_topic: str
     blobs: str
+    has_scrub_hashes: bool
+    """A stored blob may be {"blip": base64, "scrub_hash": …}."""
 
 
-BLOBS = Dialect("blobs_by_topic", "blobs")
-BLIPS = Dialect("blips_by_topic", "blips")
+BLOBS = Dialect("blobs_by_topic", "blobs", has_scrub_hashes=False)
+BLIPS = Dialect("blips_by_topic", "blips", has_scrub_hashes=True)
 
 
 def decode_heights(body: bytes) -> HeightTree:

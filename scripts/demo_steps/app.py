@@ -42,13 +42,19 @@ def write(author: str, *, first: int, count: int) -> Messages:
     return {(author, first + i): secrets.token_bytes(size) for i, size in enumerate(sizes)}
 
 
-def store(mailbox: str, name: str, topic: str, messages: Messages, *, by: Release = NEWER) -> float:
-    """Stores messages at the mailbox at HOST:PORT; the milliseconds until it had said yes."""
+def as_json(messages: Messages) -> dict[str, dict[str, str]]:
+    """Messages as the apps send them: by author, by number, in base64."""
     authors: dict[str, dict[str, str]] = {}
     for (author, seq), content in messages.items():
         authors.setdefault(author, {})[str(seq)] = base64.b64encode(content).decode()
+    return authors
+
+
+def store(mailbox: str, name: str, topic: str, messages: Messages, *, by: Release = NEWER) -> float:
+    """Stores messages at the mailbox at HOST:PORT; the milliseconds until it had said yes."""
+    body = {by.word: {topic: as_json(messages)}}
     watch = Stopwatch()
-    status, _ = _post(mailbox, name, f"/{by.word}/store", {by.word: {topic: authors}})
+    status, _ = _post(mailbox, name, f"/{by.word}/store", body)
     took_ms = watch.ms
     if status != http.client.CREATED:
         raise DemoFailed(f"{name} answered {status} to an app that stores messages", node=name)

@@ -101,6 +101,11 @@ class ComposeMesh:
         except DemoFailed:
             return
 
+    def find_port(self, name: str) -> str:
+        """HOST:PORT of a node that came back to the network: the engine may choose another."""
+        self._http[name] = self.compose("port", name, _HTTP_PORT).strip()
+        return self._http[name]
+
     def ask(self, name: str, command: str) -> dict[str, Any]:
         """What `meshbox COMMAND --json` prints inside the container."""
         question = ("meshbox", command, "--data-dir", "/data", "--json")
@@ -131,7 +136,7 @@ class ComposeMesh:
 
     def _await_ready(self, name: str, watch: Stopwatch) -> float:
         """The milliseconds until the node answers; what the engine publishes answers nothing."""
-        self._http[name] = self.compose("port", name, _HTTP_PORT).strip()
+        self.find_port(name)
         if not until(lambda: self._is_ready(name), seconds=READY_S_MAX, pause_s=_ASK_PAUSE_S):
             raise DemoFailed(f"{name} was not ready within {READY_S_MAX:.0f} s", node=name)
         return watch.ms

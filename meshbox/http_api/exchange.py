@@ -1,0 +1,97 @@
+"""One request and its answer, as the handlers of all generations see them.
+
+A handler gets an `Exchange`, asks it for the body, and returns an `Answer`, or raises a
+`MeshboxError` (errors.py knows the status). Handlers know no aiohttp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
+
+from aiohttp import web
+
+from meshbox.core.limits import BODY_SMALL_BYTES_MAX, FETCH_BYTES_MAX
+from meshbox.http_api.body import check_json_headers, read_body
+from meshbox.http_api.memory_leases import Lease, MemoryLeases
+from meshbox.http_api.settings import HttpSettings
+
+JSON: Final = "application/json"
+TEXT: Final = "text/plain; charset=utf-8"
+
+
+class Answer(NamedTuple):
+    """What a handler says. `content_type` is sent only with a body."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = JSON
+
+
+CREATED: Final = Answer(201)
+NO_CONTENT: Final = Answer(204)
+
+
+class Exchange:
+    """One request while it is handled; what it has lent ends with its answer."""
+
+    __slots__ = (
+        "_answers",
+        "_bodies",
+        "_request",
+        "_settings",
+        "answer_lease",
+        "body_lease",
+        "client",
+    )
+
+    def __init__(
+        self,
+        request: web.BaseRequest,
+        *,
+        client: str,
+        settings: HttpSettings,
+        bodies: MemoryLeases,
+        answers: MemoryLeases,
+    ) -> None:
+        self._request = request
+        self._settings = settings
+        self._answers = answers
+        self.body_lease = Lease(bodies)
+        self.answer_lease = Lease(answers)
+        self.client = client
+        """The address that the request came from."""
+
+    async def json_body(self) -> bytes:
+        """The body of a request that says it is JSON; the faults of body.py."""
+        check_json_headers(self._request)
+        return await read_body(self._request, lease=self.body_lease, settings=self._settings)
+
+    def page_bytes_max(self) -> int:
+        """Bytes of blobs that an answer should have: a small page when memory is short, so that
+        slow readers of large ones hold up nobody."""
+        has_room = self._answers.has_room(_weight(FETCH_BYTES_MAX))
+        return FETCH_BYTES_MAX if has_room else BODY_SMALL_BYTES_MAX
+
+    async def lend_answer(self, size_bytes: int) -> None:
+        """Waits for memory for an answer with `size_bytes` of blobs; `NodeBusy`."""
+        if size_bytes > BODY_SMALL_BYTES_MAX:
+            patience_s = self._settings.body_leave_ms_max / 1000
+            await self.answer_lease.take(_weight(size_bytes), patience_s=patience_s)
+
+
+Handler = Callable[[Exchange], Awaitable[Answer]]
+
+
+class Route(NamedTuple):
+    """One path of the API."""
+
+    method: str
+    """GET (and HEAD with it) or POST."""
+    path: str
+    handler: Handler
+
+
+def _weight(blob_bytes: int) -> int:
+    """Bytes of memory: the blobs, and their base64."""
+    return blob_bytes + blob_bytes * 4 // 3

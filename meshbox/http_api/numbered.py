@@ -1,0 +1,59 @@
+"""Store and get as /blobs and /blips have them in common: one data set, two dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from meshbox.http_api.deposits import client_blobs
+from meshbox.http_api.exchange import Answer, Exchange
+from meshbox.http_api.settings import IdRule
+from meshbox.mailbox.deposit import check_counts
+from meshbox.mailbox.mailbox import FetchAnswer, Mailbox, Watermarks
+from meshbox.wire.json_logs import (
+    BlobTree,
+    Dialect,
+    FetchedTopic,
+    count_heights,
+    decode_heights,
+    encode_fetched,
+)
+
+
+class NumberedLogs:
+    """The logs of a mailbox for one dialect."""
+
+    def __init__(self, mailbox: Mailbox, *, ids: IdRule, dialect: Dialect) -> None:
+        self._mailbox = mailbox
+        self._ids = ids
+        self._dialect = dialect
+
+    async def store(self, exchange: Exchange, tree: BlobTree) -> Watermarks:
+        """Stores what `tree` has, all or nothing; the watermarks afterwards."""
+        blobs = await client_blobs(tree, ids=self._ids, dialect=self._dialect)
+        return await self._mailbox.deposit(blobs, client=exchange.client)
+
+    async def get(self, exchange: Exchange) -> Answer:
+        """Answers a get request with a page."""
+        heights = decode_heights(await exchange.json_body())
+        counts = count_heights(heights)
+        check_counts(topics=counts.topics, logs=counts.logs)
+        for topic, authors in heights.items():
+            self._ids.check(topic)
+            for author in authors:
+                self._ids.check(author)
+        plan = await self._mailbox.plan(heights, bytes_max=exchange.page_bytes_max())
+        await exchange.lend_answer(plan.bytes_bound)
+        answer = await self._mailbox.read(plan)
+        return Answer(200, _encoded(answer, self._dialect))
+
+
+def _encoded(answer: FetchAnswer, dialect: Dialect) -> bytes:
+    blobs: dict[str, dict[str, dict[int, bytes]]] = {topic: {} for topic in answer.topics}
+    missing: dict[str, dict[str, Sequence[int]]] = {topic: {} for topic in answer.topics}
+    for blob in answer.blobs:
+        assert blob.data is not None
+        blobs[blob.log.topic].setdefault(blob.log.author, {})[blob.seq] = blob.data
+    for log, seqs in answer.missing.items():
+        missing[log.topic][log.author] = seqs
+    topics = {topic: FetchedTopic(blobs[topic], missing[topic]) for topic in answer.topics}
+    return encode_fetched(topics, more=answer.more, dialect=dialect)

@@ -1,0 +1,193 @@
+"""The processes that are measured: started, waited for, asked, and ended by their own process id.
+
+A `Stage` owns the processes of one benchmark and the folder that they use; leaving it ends and
+removes both, whatever happened.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+from meshbox.admin.control_socket import connect
+from scripts.benchmarks.faults import BenchFailed
+
+READY_S_MAX: Final = 30.0
+_STOP_S_MAX: Final = 10.0
+_ASK_S_MAX: Final = 10.0
+_LOG_END: Final = 2000
+
+
+class Process:
+    """One that printed a JSON line when it was ready."""
+
+    def __init__(self, child: subprocess.Popen[bytes], folder: Path, log: Path) -> None:
+        self._child = child
+        self._log = log
+        self.folder = folder
+        self.ready: dict[str, Any] = {}
+        self.ready_ms = 0.0
+        """Milliseconds from its start to its ready line."""
+        self.ready_at = 0.0
+        """`perf_counter` of its ready line."""
+
+    @property
+    def http(self) -> str:
+        """HOST:PORT of the listener for apps."""
+        return str(self.ready["http"])
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def cpu_s(self) -> float | None:
+        """CPU seconds of all its threads until now; None where only Linux would tell."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
+        except OSError:
+            return None
+        user, system = fields.split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def await_ready(self, begun: float) -> None:
+        """Reads the ready line; `BenchFailed` when there is none in time."""
+        assert self._child.stdout is not None
+        readable, _, _ = select.select([self._child.stdout], [], [], READY_S_MAX)
+        line = self._child.stdout.readline() if readable else b""
+        self.ready_at = time.perf_counter()
+        self.ready_ms = (self.ready_at - begun) * 1000
+        if not line:
+            self.end()
+            raise BenchFailed(f"not ready: {self.log_end()}")
+        self.ready = json.loads(line)
+
+    def log_end(self) -> str:
+        """The end of what it wrote to standard error."""
+        return self._log.read_text(errors="replace")[-_LOG_END:]
+
+    def end(self) -> None:
+        """SIGTERM, and SIGKILL when that was not enough."""
+        self._child.terminate()
+        try:
+            self._child.wait(_STOP_S_MAX)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+        if self._child.stdout is not None:
+            self._child.stdout.close()
+
+
+class Node(Process):
+    """A `meshbox run`."""
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def peer_address(self) -> str:
+        """What another node is given as `--peer`."""
+        return f"meshbox://{self.ready['node_id']}@{self.ready['sync']}"
+
+    def status(self) -> dict[str, Any]:
+        """Its status document, over its control socket: less than a millisecond of its time."""
+        return self._ask("/api/status")
+
+    def inventory(self) -> dict[str, Any]:
+        """What it holds, with a digest; reads all there is."""
+        return self._ask("/api/inventory")
+
+    def rss_mb(self) -> float:
+        """Resident memory, MB."""
+        return float(self.status()["rss_bytes"]) / 1e6
+
+    def _ask(self, path: str) -> dict[str, Any]:
+        connection = _ControlConnection(self.data_dir / "control.sock")
+        try:
+            connection.request("GET", path)
+            document: dict[str, Any] = json.loads(connection.getresponse().read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise BenchFailed(f"no answer to {path}: {error!r} {self.log_end()}") from error
+        finally:
+            connection.close()
+        return document
+
+
+_P = TypeVar("_P", bound=Process)
+
+
+class Stage:
+    """A new folder below `parent`, and the processes that run in it."""
+
+    def __init__(self, parent: Path) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="meshbox-bench-", dir=parent))
+        self._processes: list[Process] = []
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        try:
+            for process in reversed(self._processes):
+                process.end()
+        finally:
+            shutil.rmtree(self.folder)
+
+    def node(self, name: str, *options: str) -> Node:
+        """Runs a node on the folder `name`, new or as it was left; on loopback, without mDNS."""
+        folder = self.folder / name
+        command = [
+            *(sys.executable, "-m", "meshbox", "run", "--data-dir", str(folder / "data")),
+            *("--http", "127.0.0.1:0", "--https", "off", "--sync", "127.0.0.1:0"),
+            *("--admin", "off", "--no-mdns", *options),
+        ]
+        return self._start(Node, command, folder)
+
+    def process(self, name: str, *command: str) -> Process:
+        """Runs another program that prints a ready line, such as a baseline."""
+        return self._start(Process, list(command), self.folder / name)
+
+    def end(self, process: Process) -> None:
+        """Ends one process, whose folder stays."""
+        self._processes.remove(process)
+        process.end()
+
+    def _start(self, kind: type[_P], command: list[str], folder: Path) -> _P:
+        folder.mkdir(exist_ok=True)
+        log = folder / "log"
+        begun = time.perf_counter()
+        with log.open("ab") as errors:
+            child = subprocess.Popen(  # noqa: S603 - our own command
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={k: v for k, v in os.environ.items() if not k.startswith("MESHBOX_")},
+                # Ctrl-C is for this process, which ends the children in its own time.
+                start_new_session=True,
+            )
+        process = kind(child, folder, log)
+        self._processes.append(process)
+        process.await_ready(begun)
+        return process
+
+
+class _ControlConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=_ASK_S_MAX)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = connect(self._path, _ASK_S_MAX)

@@ -1,0 +1,366 @@
+"""Peers that break the protocol: ended with a reason, told to nobody else's cost.
+
+Every test has an honest peer beside the hostile one, which must go on as if nothing were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from meshbox.core.ids import BlobClass, Origin, node_key_of
+from meshbox.core.limits import (
+    FRAME_BYTES_LIMIT,
+    GONE_PROMISES_MAX,
+    MIB,
+    PAGE_LOGS_MAX,
+    RECEIVED_BYTES_MAX,
+    SEQ_MAX,
+)
+from meshbox.core.ranges import SEQ_END, SeqRanges
+from meshbox.core.session.assembly import content_hash
+from meshbox.core.session.frames import (
+    BlobPart,
+    Blobs,
+    End,
+    Frame,
+    Gone,
+    OfferedLog,
+    OfferedRun,
+    Offers,
+    PageRanges,
+    Proof,
+    Resume,
+    Settled,
+    Want,
+)
+from meshbox.identity.key import mint
+from tests.contract.material import log_of
+from tests.sync.nodes import MemoryDisk, Node, equal, joined, running, until
+from tests.sync.stranger import Stranger
+
+ORIGIN = Origin(b"\1" * 32, b"\2" * 4)
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[Node]:
+    """A node that holds ten blobs and has an honest peer, which is given more at the end."""
+    async with running(MemoryDisk()) as node, running(MemoryDisk()) as honest:
+        await node.put(range(10))
+        honest.knows(node)
+        await joined(node, honest)
+        await equal(node, honest)
+        yield node
+        assert node.connected(honest), node.events
+        await node.put(range(10, 12))
+        await honest.put(range(3), author="of the honest peer")
+        await equal(node, honest, within_s=5)
+        assert len(node.seen("peer.connected")) - len(node.seen("peer.ended")) == 1
+
+
+def offer(*runs: tuple[int, int], page: int = 1, author: str = "hostile", size: int = 1) -> Offers:
+    offered = tuple(
+        OfferedRun(first, end, BlobClass.OPAQUE, min((end - first) * size, SEQ_MAX), size, 0)
+        for first, end in runs
+    )
+    return Offers(page, (OfferedLog(log_of(author), offered),), b"cursor")
+
+
+def part(data: bytes = b"x", **changes: Any) -> BlobPart:
+    whole = BlobPart(1, 0, 0, BlobClass.OPAQUE, 0, ORIGIN, content_hash(data), len(data), 0, data)
+    return whole._replace(**changes)
+
+
+def ended(node: Node, stranger: Stranger) -> list[str]:
+    """The reasons for which the stranger's proven sessions ended."""
+    return [f["reason"] for f in node.seen("peer.ended") if f["peer"] == stranger.node_id]
+
+
+GARBAGE: dict[str, bytes] = {
+    "not protobuf": b"\xff" * 50,
+    "noise": secrets.token_bytes(1_000),
+    "empty": b"",
+    "half a frame": b"\x0a\x7f\x08\x01",
+    "an unknown body": b"\xfa\x01\x02ab",
+}
+
+
+@pytest.mark.parametrize("raw", GARBAGE.values(), ids=GARBAGE.keys())
+async def test_garbage_in_place_of_hello(node: Node, raw: bytes) -> None:
+    async with Stranger(node) as stranger:
+        await stranger.say(raw)
+        assert await stranger.told() == "frame.malformed"
+    await until(lambda: [f["reason"] for f in node.seen("peer.refused")] == ["frame.malformed"])
+
+
+@pytest.mark.parametrize("raw", GARBAGE.values(), ids=GARBAGE.keys())
+async def test_garbage_in_an_open_session(node: Node, raw: bytes) -> None:
+    async with Stranger(node) as stranger:
+        await stranger.shake_hands()
+        await stranger.say(raw)
+        assert await stranger.told() == "frame.malformed"
+    await until(lambda: ended(node, stranger) == ["frame.malformed"])
+
+
+async def test_an_oversized_frame(node: Node) -> None:
+    async with Stranger(node) as stranger:
+        await stranger.shake_hands()
+        await stranger.say(b"\0" * (FRAME_BYTES_LIMIT + 1))
+        await stranger.told()
+    await until(lambda: ended(node, stranger) == ["peer.lost"])
+
+
+async def wrong_proof(stranger: Stranger) -> Frame:
+    await stranger.prove()
+    return Proof(secrets.token_bytes(64))
+
+
+async def replayed_proof(stranger: Stranger) -> Frame:
+    proof = await stranger.prove()
+    return proof._replace(signature=proof.signature[::-1])
+
+
+async def no_proof(stranger: Stranger) -> Frame:
+    return Resume()
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (wrong_proof, "proof.wrong"),
+        (replayed_proof, "proof.wrong"),
+        (no_proof, "frame.unexpected"),
+    ],
+)
+async def test_a_dialler_that_proves_nothing(
+    node: Node, make: Callable[[Stranger], Awaitable[Frame]], reason: str
+) -> None:
+    async with Stranger(node) as stranger:
+        await stranger.say(stranger.hello())
+        await stranger.say(await make(stranger))
+        assert await stranger.told() == reason
+    await until(lambda: [f["reason"] for f in node.seen("peer.refused")] == [reason])
+    assert node.service.connected(stranger.node_id) is False
+
+
+async def test_a_proof_of_another_session_is_worth_nothing(node: Node) -> None:
+    identity = mint()
+    async with Stranger(node, identity=identity) as first:
+        await first.say(first.hello())
+        old = await first.prove()
+    async with Stranger(node, identity=identity) as second:
+        second.nonce = first.nonce
+        await second.say(second.hello())
+        await second.say(old)
+        assert await second.told() == "proof.wrong"
+
+
+async def test_nobody_speaks_for_another(node: Node) -> None:
+    victim = mint()
+    async with Stranger(node) as stranger:
+        await stranger.say(stranger.hello(node_key=node_key_of(victim.node_id)))
+        await stranger.say(await stranger.prove())
+        assert await stranger.told() == "proof.wrong"
+    async with Stranger(node) as stranger:
+        await stranger.say(stranger.hello(node_key=node_key_of(node.node_id)))
+        assert await stranger.told() == "identity.mismatch"
+
+
+async def test_whoever_speaks_for_another_does_not_end_its_session(node: Node) -> None:
+    async with running(MemoryDisk()) as friend:
+        friend.knows(node)
+        await joined(node, friend)
+        async with Stranger(node) as stranger:
+            await stranger.say(stranger.hello(node_key=node_key_of(friend.node_id)))
+            await stranger.say(await stranger.prove())
+            assert await stranger.told() == "proof.wrong"
+        assert node.connected(friend)
+        assert friend.seen("peer.ended") == []
+    await until(lambda: not node.connected(friend))
+
+
+WRONG: dict[str, tuple[list[Frame], str]] = {
+    "resume twice": ([Resume()], "frame.unexpected"),
+    "settled before any offer": ([Settled(9)], "frame.unexpected"),
+    "want of no page": ([Want(9, (PageRanges(0, SeqRanges.single(0)),))], "frame.unexpected"),
+    "page out of order": ([offer((0, 4), page=2)], "frame.unexpected"),
+    "blobs that nobody asked for": ([Blobs((part(),))], "blob.unasked"),
+    "gone that nobody asked for": (
+        [Gone(1, (PageRanges(0, SeqRanges.single(0)),))],
+        "blob.unasked",
+    ),
+    "proof again": ([Proof(b"\0" * 64)], "frame.unexpected"),
+}
+
+
+@pytest.mark.parametrize(("frames", "reason"), WRONG.values(), ids=WRONG.keys())
+async def test_frames_in_the_wrong_order(node: Node, frames: list[Frame], reason: str) -> None:
+    async with Stranger(node) as stranger:
+        await stranger.shake_hands()
+        await stranger.say(*frames)
+        assert await stranger.told() == reason
+    await until(lambda: ended(node, stranger) == [reason])
+
+
+async def asked_for(stranger: Stranger, offers: Offers) -> SeqRanges:
+    """What the node asks for of an offer with one log."""
+    await stranger.say(offers)
+    want: Want = await stranger.hear_a(Want)
+    return want.logs[0].ranges
+
+
+@pytest.mark.parametrize(
+    ("blobs", "reason"),
+    [
+        ((part(seq=9),), "blob.unasked"),
+        ((part(log=1),), "blob.unasked"),
+        ((part(page=2),), "blob.unasked"),
+        ((part(), part()), "blob.unasked"),
+        ((part(content_hash=b"\0" * 32),), "blob.corrupt"),
+        ((part(size_bytes=2, data=b"xyz"),), "blob.corrupt"),
+        ((part(size_bytes=3, offset=1),), "blob.unasked"),
+        ((part(size_bytes=3), part(seq=1)), "blob.unasked"),
+    ],
+)
+async def test_blobs_other_than_asked_for(
+    node: Node, blobs: tuple[BlobPart, ...], reason: str
+) -> None:
+    async with Stranger(node) as stranger:
+        await stranger.shake_hands()
+        assert await asked_for(stranger, offer((0, 4))) == SeqRanges.of(0, 4)
+        await stranger.say(Blobs(blobs))
+        assert await stranger.told() == reason
+    assert (await node.store.logs([log_of("hostile")])) == (None,)
+
+
+async def test_endless_gone(node: Node) -> None:
+    async with Stranger(node) as stranger:
+        await stranger.shake_hands()
+        await stranger.say(offer((0, SEQ_END)))
+        gone = 0
+        while isinstance(frame := await stranger.hear_a((Want, End)), Want):
+            asked = frame.logs[0].ranges
+            odd = SeqRanges((n, n + 1) for n in asked.numbers() if n % 2)
+            for ranges in (odd, asked - odd):
+                await stranger.say(Gone(1, (PageRanges(0, ranges),)))
+                gone += len(ranges)
+        assert frame.reason == "promise.broken"
+        assert gone < 3 * GONE_PROMISES_MAX
+    await until(lambda: ended(node, stranger) == ["promise.broken"])
+
+
+async def test_offers_of_everything_do_not_break_what_is_told(node: Node) -> None:
+    async with Stranger(node) as stranger:
+        await stranger.shake_hands()
+        runs = (OfferedRun(0, SEQ_END, BlobClass.OPAQUE, 2**64 - 1, 2**64 - 1, 0),)
+        logs = tuple(OfferedLog(log_of(f"hostile {at}"), runs) for at in range(3))
+        await stranger.say(Offers(1, logs, b"c"))
+        await stranger.hear_a(Want)
+        for status in node.service.peers():
+            msgspec.json.encode(status.lag)
+
+
+async def test_small_offers_and_large_blobs_fill_no_memory(node: Node) -> None:
+    data = bytes(MIB - 1_000)
+    count = 30
+    async with Stranger(node) as stranger:
+        await stranger.shake_hands()
+        assert await asked_for(stranger, offer((0, count))) == SeqRanges.of(0, count)
+        disk = node.disk
+        assert isinstance(disk, MemoryDisk)
+        disk.opened.hold_syncs()
+        blobs = [Blobs((part(data, seq=seq),)) for seq in range(count)]
+        sending = asyncio.create_task(stranger.say(*blobs))
+        (session,) = [
+            r.session for r in node.service._runners if r.session.peer == stranger.node_id
+        ]
+        await until(lambda: not session.reads_on)
+        held_most = await most_uncommitted(session)
+        disk.opened.release_syncs()
+        await sending
+        await stranger.hear_a(Settled)
+    assert RECEIVED_BYTES_MAX < held_most <= RECEIVED_BYTES_MAX + len(data)
+    held = await node.content()
+    assert sum(key == log_of("hostile").key for key, _ in held) == count
+
+
+async def most_uncommitted(session: Any) -> int:
+    """The most that is held uncommitted of a session within half a second."""
+    most = 0
+    for _ in range(50):
+        await asyncio.sleep(0.01)
+        most = max(most, session._reader.bytes_uncommitted)
+    return most
+
+
+async def test_wants_of_nothing_whose_answers_are_never_read(node: Node) -> None:
+    async with Stranger(node) as stranger:
+        await stranger.shake_hands()
+        offers: Offers = await stranger.hear_a(Offers)
+        place = next(at for at, log in enumerate(offers.logs) if log.log == log_of())
+        nothing = PageRanges(place, SeqRanges.of(1_000_000, 1_000_001))
+        want = Want(offers.page, (nothing,) * PAGE_LOGS_MAX)
+        (runner,) = [r for r in node.service._runners if r.session.peer == stranger.node_id]
+        while not runner.ended:
+            await stranger.say(want)
+            assert runner._outbox.qsize() < 200
+    await until(lambda: ended(node, stranger) == ["frame.too_large"])
+
+
+async def test_silence_holds_nobody_up(node: Node) -> None:
+    """Connections that say nothing, at each stage, are ended in time; others sync meanwhile."""
+    began = time.monotonic()
+    silent = [
+        asyncio.create_task(silent_tcp(node)),
+        asyncio.create_task(silent_tls(node)),
+        asyncio.create_task(silent_stream(node)),
+        asyncio.create_task(silent_after_hello(node)),
+    ]
+    async with running(MemoryDisk()) as friend:
+        friend.knows(node)
+        for seq in range(20, 25):
+            await friend.put(range(seq, seq + 1))
+            await equal(node, friend, within_s=2)
+    assert [await task for task in silent] == [None, None, *["handshake.timeout"] * 2]
+    assert 4 < time.monotonic() - began < 10
+    await until(lambda: len(node.seen("peer.refused")) == 2)
+
+
+async def silent_tcp(node: Node) -> None:
+    reader, writer = await asyncio.open_connection(*node.endpoint)
+    await until_closed(reader)
+    writer.close()
+
+
+async def silent_tls(node: Node) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    reader, writer = await asyncio.open_connection(*node.endpoint, ssl=context)
+    await until_closed(reader)
+    writer.close()
+
+
+async def until_closed(reader: asyncio.StreamReader) -> None:
+    """Reads what a server says of its own accord, until it closes or resets."""
+    with contextlib.suppress(ConnectionError):
+        await asyncio.wait_for(reader.read(), 15)
+
+
+async def silent_stream(node: Node) -> str | None:
+    async with Stranger(node) as stranger:
+        return await stranger.told()
+
+
+async def silent_after_hello(node: Node) -> str | None:
+    async with Stranger(node) as stranger:
+        await stranger.say(stranger.hello())
+        return await stranger.told()
