@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -255,7 +257,7 @@ def test_silence_in_the_handshake_and_after_a_want_is_ended() -> None:
     assert finish_of(side.session.tick(now_ms=2_001 + WANT_STALL_MS)) == "peer.stalled"
 
 
-def finish_of(effects: list[object]) -> str | None:
+def finish_of(effects: Sequence[object]) -> str | None:
     return next((e.reason for e in effects if isinstance(e, Finish)), None)
 
 

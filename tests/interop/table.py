@@ -46,6 +46,16 @@ PARTS_OF_KIND = {
 }
 """What a server serves when nobody says: the apps' own is 0.18's, which was built and tried."""
 
+ROUTES = {
+    "/health",
+    *(f"/{name}/{verb}" for name in ("messages", "blobs", "blips") for verb in ("store", "get")),
+    "/blobs/register-hashes",
+    "/blobs/upload",
+    "/peers/register",
+    "/report",
+}
+"""Every path of every generation."""
+
 OVERVIEW = Path(__file__).parents[2] / "docs/conformance.md"
 
 

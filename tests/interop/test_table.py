@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from tests.interop.flaws import Flaw
 from tests.interop.row import Ask, Part
-from tests.interop.table import BY_ID, OVERVIEW, ROWS, overview
-
-ROUTES = {
-    "/health",
-    *(f"/{name}/{verb}" for name in ("messages", "blobs", "blips") for verb in ("store", "get")),
-    "/blobs/register-hashes",
-    "/blobs/upload",
-    "/peers/register",
-    "/report",
-}
+from tests.interop.table import BY_ID, OVERVIEW, ROUTES, ROWS, overview
 
 
 def test_the_overview_is_current() -> None:

@@ -7,11 +7,14 @@ The tests share three containers; all but the last leave them running and equal.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +86,23 @@ def environment_of(exports: str) -> dict[str, str]:
     return dict(entry.split("=", 1) for entry in entries.split("\0") if entry)
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Waits for other runs: who started the tool's engine ends it, with all that runs on it."""
+    with (Path(tempfile.gettempdir()) / "meshbox-test-docker.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="module")
 def engine() -> Iterator[None]:
     """An engine that the docker command of this process's environment talks to."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         begun = False
         if not is_there():
             if not os.access(ENGINE_TOOL, os.X_OK):
                 pytest.skip("no Docker engine with compose answers")
+            stack.enter_context(alone())
             for name, value in environment_of(tool("env")).items():
                 patch.setenv(name, value)
             begun = not is_there()
