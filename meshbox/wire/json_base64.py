@@ -65,6 +65,9 @@ def _decode(digits: memoryview) -> bytes:
         data = binascii.a2b_base64(digits, strict_mode=True)
     except binascii.Error as error:
         raise BodyInvalid(f"a blob is not base64: {error}") from error
+    # binascii takes "AAAA====" for "AAAA".
+    if (len(data) + 2) // 3 * 4 != len(digits):
+        raise BodyInvalid("a blob is not base64: padding that nothing needs")
     rest = len(data) % 3
     # binascii takes "AB==" for "AA==": the bits that no byte has may be anything.
     if rest and binascii.b2a_base64(data[-rest:], newline=False) != digits[-4:]:

@@ -147,6 +147,7 @@ class Flaw(Enum):
     LISTS_FOR_OBJECTS = "blips.shape.positional.blips.get"
     NO_LIMITS_OF_COUNTS = "blobs.limit.blobs"
     ANY_DEPTH = "blobs.limit.too-deep"
+    MALFORMED_ANNOUNCEMENT_IS_A_STORE = "media.register.malformed"
     CONTENT_ENCODING_IGNORED = "blobs.content-encoding"
     SMALL_BODIES_OF_0_18 = "blobs.size.large-blob"
     MEMBER_TWICE_IS_422 = "blobs.shape.member-twice.blobs.get"
@@ -176,6 +177,7 @@ UPSTREAM_WAYS = frozenset(
         Flaw.LISTS_FOR_OBJECTS,
         Flaw.NO_LIMITS_OF_COUNTS,
         Flaw.ANY_DEPTH,
+        Flaw.MALFORMED_ANNOUNCEMENT_IS_A_STORE,
         Flaw.CONTENT_ENCODING_IGNORED,
         Flaw.NO_SCRUBBABLE_BLIPS,
         Flaw.MESSAGES_TWICE,

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.interop.flaws import Flaw
 from tests.interop.reference_answers import Reply, Writer, judged_report
-from tests.interop.reference_bodies import BodyReader, Malformed, Misshapen
+from tests.interop.reference_bodies import BodyReader, Malformed, Members, Misshapen
 from tests.interop.reference_store import ReferenceStore, Tree
 from tests.interop.row import Power
 
@@ -239,13 +239,20 @@ class ReferenceServer:
     # /blobs and /blips.
 
     def _store_blobs(self, body: Any) -> Reply:
-        if _is_announcement(body):
+        if self._is_announcement(body):
             return self._register_hashes(body)
         self._deposit("blobs", body)
         status = 200 if Flaw.STORE_IS_200 in self._planted else 201
         if Flaw.STORE_ANSWERS_JSON in self._planted:
             return self._writer.json(status, {})
         return Reply(status)
+
+    def _is_announcement(self, body: Any) -> bool:
+        if type(body) is not Members or "blob_hashes" not in dict(body):
+            return False
+        hashes = dict(body)["blob_hashes"]
+        is_one = type(hashes) is list and all(type(item) is str for item in hashes)
+        return is_one or Flaw.MALFORMED_ANNOUNCEMENT_IS_A_STORE not in self._planted
 
     def _store_blips(self, body: Any) -> Reply:
         return self._writer.watermarks(self._deposit("blips", body))
@@ -361,12 +368,6 @@ class ReferenceServer:
 
 
 _ANNOUNCEMENT = ("sender_pubkey", "signature", "expect_upload", "op_ref", "blobs")
-
-
-def _is_announcement(body: Any) -> bool:
-    members = dict(body) if isinstance(body, list) and all(type(m) is tuple for m in body) else {}
-    hashes = members.get("blob_hashes")
-    return type(hashes) is list and all(type(item) is str for item in hashes)
 
 
 def _base64(data: bytes) -> str:

@@ -53,11 +53,17 @@ def _announcements() -> Iterator[Row]:
         "a body of both shapes is an announcement, and nothing of it is stored",
         (d.store_as(both, *NOTHING_STORED), d.holds({"$t": {}}, t=({}, {}))),
     )
-    no_announcement = Json({"blob_hashes": 5, **d.tree({"$t": {"$a": log(0)}})})
+    neither = d.store_as(Json({"blob_hashes": 5, **d.tree({"$t": {"$a": log(0)}})}), status(422))
+    taken = Ask(neither.request, (status(201),))
     yield _row(
-        "register.no-announcement",
-        "a body that is no announcement but a store of 0.18 is a store",
-        (d.store_as(no_announcement, status(201)), d.holds({"$t": {}}, t=({"$a": log(0)}, {}))),
+        "register.malformed",
+        "a malformed announcement is refused, and is no store of 0.18 for it",
+        (neither, d.holds({"$t": {}}, t=({}, {}))),
+        Difference(
+            "theirs takes for a store what is no announcement; a mistake in one member should not "
+            "give another a meaning, and no app sends both",
+            (taken, d.holds({"$t": {}}, t=({"$a": log(0)}, {}))),
+        ),
     )
     faults: dict[str, tuple[int, str]] = {
         "not-json": (400, "{"),

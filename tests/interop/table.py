@@ -80,6 +80,9 @@ export MAILBOX_URL=http://host:3000                        # against another ser
 export MAILBOX_KIND=upstream MAILBOX_PARTS=health,blobs    # the apps' own: expects its answers
 ```
 
+Sources: `compat`, `media-facts` and `design` are this project's notes on what the released apps and
+servers do, section by section, and on what it decided.
+
 Rows use fresh random topics, so they may be played against a server in use. Rows that move the
 clock or kill the server are played only where that can be done.
 

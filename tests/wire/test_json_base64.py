@@ -45,6 +45,7 @@ def test_a_text_is_refused_or_is_what_its_bytes_encode_to(text: str) -> None:
         b"AA=",
         b"AAAA=",
         b"AA===",
+        b"AAAA====",
         b"====",
         b"=AAA",
         b"AB==",
