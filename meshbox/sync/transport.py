@@ -42,7 +42,7 @@ _COMMON: Final = (
 _SERVER: Final = (
     *_COMMON,
     ("grpc.so_reuseport", 0),  # else a second node binds the same port silently
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+    ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
     # These two together close connections that never speak TLS, or never begin a stream.
     ("grpc.server_handshake_timeout_ms", 5_000),
     ("grpc.max_connection_idle_ms", 5_000),

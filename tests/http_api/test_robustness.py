@@ -180,7 +180,7 @@ async def test_a_reader_who_stands_still_does_not_keep_the_api_from_stopping(
 async def test_a_connection_that_cannot_be_closed_is_cut(store: EmbeddedStore) -> None:
     """The last answers wait for a reader, and the close after a bad request waits for them."""
     async with (
-        serving(store, head_ms_max=SHORT_MS) as service,
+        serving(store, head_ms_max=500, idle_ms_max=500) as service,
         await service.connect(receive_bytes=4_096) as still,
     ):
         await service.mailbox.deposit([ClientBlob("t", "a", 0, bytes(20_000))], client="")
