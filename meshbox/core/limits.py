@@ -99,6 +99,10 @@ HTTP_HEADERS_MAX: Final = 64
 CONNECTIONS_MAX: Final = 1_024
 """HTTP connections at a time, all listeners together; for a newcomer the longest idle one goes."""
 
+BACKLOG_CONNECTIONS: Final = 1_024
+"""TCP connections a listener that the kernel keeps until they are accepted: a burst of a whole
+campus polling (it takes at most its somaxconn)."""
+
 REPORT_IDS_MAX: Final = 1_000
 """Devices named in one report, as in the apps' own server."""
 

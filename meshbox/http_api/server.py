@@ -22,6 +22,7 @@ from multidict import CIMultiDict
 from meshbox.core.errors import MeshboxError, WorldError
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import (
+    BACKLOG_CONNECTIONS,
     BODY_SMALL_BYTES_MAX,
     HTTP_HEADER_BYTES_MAX,
     HTTP_HEADERS_MAX,
@@ -33,7 +34,6 @@ from meshbox.http_api.cors import CORS_HEADERS, PREFLIGHT_HEADERS
 from meshbox.http_api.errors import status_of
 from meshbox.http_api.exchange import JSON, TEXT, Answer, Exchange, Route
 from meshbox.http_api.health import HealthApi
-from meshbox.http_api.listening import BACKLOG
 from meshbox.http_api.media import MediaApi
 from meshbox.http_api.memory_leases import MemoryLeases
 from meshbox.http_api.messages import MessagesApi
@@ -108,7 +108,7 @@ class HttpApi:
                 self._server,
                 sock=listener,
                 ssl=tls,
-                backlog=BACKLOG,
+                backlog=BACKLOG_CONNECTIONS,
                 ssl_handshake_timeout=handshake_s_max,
             )
         )

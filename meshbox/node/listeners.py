@@ -17,12 +17,10 @@ from typing import Final, NamedTuple
 
 from meshbox.core.address import Endpoint
 from meshbox.core.errors import ListenFailed
+from meshbox.core.limits import BACKLOG_CONNECTIONS
 
 ANY_IPV6: Final = "::"
 ANY_IPV4: Final = "0.0.0.0"  # noqa: S104
-
-BACKLOG: Final = 1024
-"""Connections that the kernel keeps until they are accepted: a burst of a whole campus polling."""
 
 _NO_IPV6: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
@@ -100,7 +98,7 @@ def _bind(host: str, port: int, *, dual_stack: bool = False) -> socket.socket:
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual_stack else 1)
         listening.bind(address)
-        listening.listen(BACKLOG)
+        listening.listen(BACKLOG_CONNECTIONS)
         listening.setblocking(False)  # noqa: FBT003 - its only form
     except OSError:
         listening.close()

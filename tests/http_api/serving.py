@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, Self
 import aiohttp
 
 from meshbox.core.filling import NothingFilling
-from meshbox.http_api.listening import open_listener
 from meshbox.http_api.server import HttpApi
 from meshbox.http_api.settings import HttpSettings
 from meshbox.mailbox.mailbox import Mailbox
@@ -125,7 +124,7 @@ async def serving(store: MailboxStore, **settings: Any) -> AsyncIterator[Service
     api = HttpApi(
         mailbox, node_id=NODE_ID, wall_ms=lambda: WALL_MS, settings=HttpSettings(**settings)
     )
-    listener = open_listener("127.0.0.1", 0)
+    listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     await api.start(listener)
     service = Service(api, mailbox, port)

@@ -8,11 +8,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from meshbox.http_api.listening import open_listener
+from meshbox.core.address import Endpoint
 from meshbox.http_api.settings import Generation, IdRule
 from meshbox.identity.certificate import LEAF_NAME, leaf
 from meshbox.identity.key import mint
 from meshbox.identity.tls import client_context, server_context
+from meshbox.node.listeners import listen
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.memory import MemoryKeyValue
 from tests.http_api.serving import JSON_HEADERS, Answered, Service, json_post, serving
@@ -239,10 +240,10 @@ async def test_a_store_that_failed_acknowledges_nothing(
 
 async def test_one_api_serves_several_listeners_and_tls(service: Service) -> None:
     identity = mint()
-    plain, secure = open_listener("::", 0), open_listener("127.0.0.1", 0)
-    ports = plain.getsockname()[1], secure.getsockname()[1]
-    await service.api.start(plain)
-    await service.api.start(secure, tls=server_context(leaf(identity)))
+    plain, secure = listen("http", Endpoint("::", 0)), listen("https", Endpoint("127.0.0.1", 0))
+    ports = plain.endpoint.port, secure.endpoint.port
+    await service.api.start(plain.sockets[0])
+    await service.api.start(secure.sockets[0], tls=server_context(leaf(identity)))
     assert (await service.post("/blips/store", STORE)).status == 201
     async with aiohttp.ClientSession() as session:
         for url, tls in (
