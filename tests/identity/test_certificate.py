@@ -191,7 +191,9 @@ def test_fingerprint_is_of_the_der() -> None:
     assert made.fingerprint == hashlib.sha256(der).digest()
 
 
-@pytest.mark.parametrize("made", [leaf(A).chain_pem, trust_anchor(A.node_id)])
+@pytest.mark.parametrize(
+    "made", [leaf(A).chain_pem, trust_anchor(A.node_id)], ids=["leaf", "anchor"]
+)
 def test_valid_for_every_clock_that_a_node_may_have(made: bytes) -> None:
     certificate = x509.load_pem_x509_certificate(made)
     utc = datetime.UTC
