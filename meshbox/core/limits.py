@@ -152,6 +152,13 @@ offers at its bounds."""
 FRAME_BLOBS_MAX: Final = 256
 """Blobs of one sync frame."""
 
+SKETCH_SYMBOLS_MAX: Final = 8_192
+"""Symbols of a sketch, 96 KiB: they tell about 6,000 differing logs. A listing of more costs
+little beside their blobs."""
+
+SUMMARY_LOGS_MAX: Final = 262_144
+"""Logs that are compared by sketch: 10 MB and about a second; who holds more lists them."""
+
 PAGE_LOGS_MAX: Final = 256
 """Logs of one page of offers."""
 

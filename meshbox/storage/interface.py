@@ -176,6 +176,9 @@ class MailboxStore(Protocol):
     async def logs(self, logs: Sequence[LogId]) -> tuple[LogRecord | None, ...]:
         """The records of `logs`, in order; None for a log never seen."""
 
+    async def by_key(self, keys: Sequence[LogKey]) -> tuple[LogRecord | None, ...]:
+        """The records of the logs of `keys`, in order; None for a log never seen."""
+
     async def topic(self, namespace: Namespace, topic: Topic) -> tuple[LogRecord, ...]:
         """The records of all logs of a topic, ordered by author (UTF-8 bytes)."""
 
@@ -209,6 +212,10 @@ class MailboxStore(Protocol):
 
         `after` must be a cursor that this store `honours`.
         """
+
+    def cursor_now(self) -> bytes:
+        """A cursor for a reader that settled everything durable so far by other means than
+        `feed`."""
 
     def honours(self, cursor: bytes) -> bool:
         """Whether `feed` can go on from `cursor`.

@@ -9,23 +9,30 @@ from __future__ import annotations
 from typing import Any, Final, cast
 
 from meshbox.core.ids import NodeId
+from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import BLOB_CHUNK_BYTES, CURSORS_OFFERED_MAX
+from meshbox.core.reconcile import SYMBOL_BYTES, Digest
 from meshbox.core.session.effects import (
     AwaitChange,
     BlobsRead,
     ChooseCursor,
     Commit,
     Committed,
+    Compared,
+    CompareSketch,
     FeedRead,
     HeldBlob,
     LoadCursors,
+    MakeSketch,
     ReadBlobs,
     ReadFeed,
+    ReadLogs,
     ReadPart,
     ReadRecords,
     ReceivedBlob,
     RecordsRead,
     Request,
+    SketchMade,
 )
 from meshbox.storage.interface import (
     Deposit,
@@ -36,6 +43,7 @@ from meshbox.storage.interface import (
     StoredBlob,
 )
 from meshbox.sync.ordering import CommitOrder
+from meshbox.sync.summaries import Summaries, Summary
 
 _OVERLAPPING_BYTES_MAX: Final = BLOB_CHUNK_BYTES // 2
 """Bytes up to which the store keeps the order of deposits by itself: with 256 blobs, the most of a
@@ -48,8 +56,15 @@ _HELD = (Outcome.KNOWN, Outcome.CONFLICT)
 class StoreRequests:
     """Answers the requests of one session with `peer`, whose present epoch is `epoch_id`."""
 
-    def __init__(self, store: MailboxStore, *, peer: NodeId, epoch_id: bytes) -> None:
+    def __init__(
+        self, store: MailboxStore, summaries: Summaries, *, peer: NodeId, epoch_id: bytes
+    ) -> None:
         self._store = store
+        self._summaries = summaries
+        self._compared: Summary | None = None
+        """The moment for which what the peer lacks is being found."""
+        self._sketched: Summary | None = None
+        """The moment of which the peer was told symbols."""
         self._peer = peer
         self._epoch_id = epoch_id
         self._order = CommitOrder()
@@ -62,13 +77,20 @@ class StoreRequests:
                 return tuple(cursor.cursor for cursor in kept)[:CURSORS_OFFERED_MAX]
             case ChooseCursor():
                 return next((c for c in request.cursors if self._store.honours(c)), None)
+            case MakeSketch():
+                return await self._make_sketch(request)
+            case CompareSketch():
+                return await self._compare(request)
+            case ReadLogs():
+                return self._records_read(await self._store.by_key(request.keys))
             case AwaitChange():
                 return await self._store.wait_beyond(request.change)
             case ReadFeed():
+                self._compared = None
                 return await self._read_feed(request)
             case ReadRecords():
-                records = await self._store.logs(request.logs)
-                return RecordsRead(records, self._store.now_ms(), self._store.retention)
+                self._sketched = None
+                return self._records_read(await self._store.logs(request.logs))
             case ReadBlobs():
                 return await self._read_blobs(request)
             case ReadPart():
@@ -78,6 +100,24 @@ class StoreRequests:
                 size_bytes = sum(len(blob.data) for blob in request.blobs)
                 alone = size_bytes > _OVERLAPPING_BYTES_MAX or request.cursor is not None
                 return await self._order.run(lambda: self._commit(request), alone=alone)
+
+    async def _make_sketch(self, request: MakeSketch) -> SketchMade:
+        summary = self._sketched or await self._summaries.of(request.key)
+        self._sketched = summary
+        if summary is None:
+            return SketchMade(Digest(), bytes((request.end - request.first) * SYMBOL_BYTES))
+        return SketchMade(summary.digest, await summary.symbols(request.first, request.end))
+
+    async def _compare(self, request: CompareSketch) -> Compared | None:
+        summary = self._compared or await self._summaries.of(request.key)
+        self._compared = summary
+        if summary is None:
+            return None
+        logs = await summary.lacking(request.digest, request.symbols)
+        return Compared(logs, len(summary), summary.cursor)
+
+    def _records_read(self, records: tuple[LogRecord | None, ...]) -> RecordsRead:
+        return RecordsRead(records, self._store.now_ms(), self._store.retention)
 
     async def _read_feed(self, request: ReadFeed) -> FeedRead:
         page = await self._store.feed(

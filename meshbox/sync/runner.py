@@ -22,6 +22,7 @@ from meshbox.core.session.frames import Frame
 from meshbox.core.session.session import Session, SessionState
 from meshbox.storage.interface import MailboxStore
 from meshbox.sync.requests import StoreRequests
+from meshbox.sync.summaries import Summaries
 from meshbox.sync.transport import FrameStream
 from meshbox.wire.frames import from_bytes, to_bytes
 
@@ -40,6 +41,7 @@ class SessionRunner:
         session: Session,
         stream: FrameStream,
         store: MailboxStore,
+        summaries: Summaries,
         *,
         dialled: bool,
         clock: Clock,
@@ -56,6 +58,7 @@ class SessionRunner:
         self.detail = ""
         self._stream = stream
         self._store = store
+        self._summaries = summaries
         self._clock = clock
         self._on_proven = on_proven
         self._on_step = on_step
@@ -126,7 +129,9 @@ class SessionRunner:
         hello = self.session.peer_hello
         assert hello is not None
         self.proven_ms = self._clock()
-        self._requests = StoreRequests(self._store, peer=peer, epoch_id=hello.epoch_id)
+        self._requests = StoreRequests(
+            self._store, self._summaries, peer=peer, epoch_id=hello.epoch_id
+        )
         self._on_proven(self, peer)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:

@@ -32,6 +32,7 @@ from meshbox.sync.dialling import Dialling
 from meshbox.sync.peers import STATIC, Peer, Peers, stays
 from meshbox.sync.runner import SessionRunner
 from meshbox.sync.status import PeerStatus
+from meshbox.sync.summaries import Summaries
 from meshbox.sync.transport import FrameStream, ServerStream, dial, listen
 
 TICK_S: Final = 0.25
@@ -56,6 +57,7 @@ class SyncService:
         self.failed: asyncio.Future[MeshboxError] = asyncio.get_running_loop().create_future()
         self.ledger = WantLedger()
         self._store = store
+        self._summaries = Summaries(store)
         self._identity = identity
         self._software = f"meshbox/{node_version}"
         self._log = log
@@ -179,6 +181,7 @@ class SyncService:
             session,
             stream,
             self._store,
+            self._summaries,
             dialled=dialled is not None,
             clock=_now_ms,
             on_proven=self._proven,

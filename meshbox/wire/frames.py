@@ -32,12 +32,15 @@ from meshbox.core.limits import (
     PAGE_LOGS_MAX,
     PAGE_RUNS_MAX,
     REASON_LENGTH_MAX,
+    SKETCH_SYMBOLS_MAX,
     SOFTWARE_LENGTH_MAX,
     WANT_RANGES_MAX,
 )
 from meshbox.core.ranges import SeqRanges
+from meshbox.core.reconcile import DIGEST_BYTES, SYMBOL_BYTES, Digest
 from meshbox.core.session.assembly import CONTENT_HASH_BYTES
 from meshbox.core.session.frames import (
+    AskSketch,
     BlobPart,
     Blobs,
     End,
@@ -51,6 +54,7 @@ from meshbox.core.session.frames import (
     Proof,
     Resume,
     Settled,
+    Sketch,
     Totals,
     Want,
 )
@@ -88,6 +92,10 @@ def encode(frame: Frame) -> pb.Frame:
             return pb.Frame(proof=pb.Proof(signature=frame.signature))
         case Resume():
             return pb.Frame(resume=pb.Resume(cursors=frame.cursors))
+        case AskSketch():
+            return pb.Frame(ask_sketch=pb.AskSketch(symbols=frame.symbols))
+        case Sketch():
+            return pb.Frame(sketch=_sketch_to(frame))
         case Offers():
             return pb.Frame(offers=_offers_to(frame))
         case Want():
@@ -155,6 +163,28 @@ def _resume_from(message: pb.Frame) -> Resume:
     for cursor in cursors:
         _bounded(len(cursor), CURSOR_BYTES_MAX, "bytes of a cursor")
     return Resume(cursors)
+
+
+def _ask_sketch_from(message: pb.Frame) -> AskSketch:
+    return AskSketch(message.ask_sketch.symbols)
+
+
+def _sketch_to(sketch: Sketch) -> pb.Sketch:
+    return pb.Sketch(
+        digest=sketch.digest.total.to_bytes(DIGEST_BYTES, "little"),
+        elements=sketch.digest.elements,
+        first=sketch.first,
+        symbols=sketch.symbols,
+    )
+
+
+def _sketch_from(message: pb.Frame) -> Sketch:
+    sketch = message.sketch
+    _bounded(len(sketch.symbols), SKETCH_SYMBOLS_MAX * SYMBOL_BYTES, "bytes of symbols")
+    if len(sketch.symbols) % SYMBOL_BYTES:
+        raise FrameMalformed("a symbol is cut")
+    total = int.from_bytes(_sized(sketch.digest, DIGEST_BYTES, "digest"), "little")
+    return Sketch(Digest(total, sketch.elements), sketch.first, sketch.symbols)
 
 
 def _offers_to(offers: Offers) -> pb.Offers:
@@ -324,6 +354,8 @@ _DECODERS: Final[dict[str, Callable[[pb.Frame], Frame]]] = {
     "hello": _hello_from,
     "proof": _proof_from,
     "resume": _resume_from,
+    "ask_sketch": _ask_sketch_from,
+    "sketch": _sketch_from,
     "offers": _offers_from,
     "want": _want_from,
     "blobs": _blobs_from,

@@ -13,12 +13,15 @@ from meshbox.core.limits import (
     FRAME_BYTES_MAX,
     HANDSHAKE_MS_MAX,
     PAGE_LOGS_MAX,
+    SKETCH_SYMBOLS_MAX,
     WANT_SEQS_LOG_MAX,
     WANT_STALL_MS,
 )
 from meshbox.core.ranges import SEQ_END, SeqRanges
+from meshbox.core.reconcile import SYMBOL_BYTES, Digest
 from meshbox.core.session.effects import Finish, Request
 from meshbox.core.session.frames import (
+    AskSketch,
     BlobPart,
     Blobs,
     End,
@@ -31,6 +34,7 @@ from meshbox.core.session.frames import (
     Proof,
     Resume,
     Settled,
+    Sketch,
     Want,
 )
 from tests.core.session.model import ORIGIN, ModelNode, Pair, Side, blobs_sent
@@ -167,6 +171,10 @@ def test_a_log_grows_in_ascending_order() -> None:
     assert [seq for _, seq in right.received] == list(range(300))
 
 
+NEXT_PAGE = 2
+"""Of a pair at rest: the first one told that nothing differs."""
+
+
 def opened() -> tuple[Pair, Side]:
     """A pair at rest, and its answering side."""
     pair = Pair(ModelNode(1), ModelNode(2))
@@ -175,11 +183,11 @@ def opened() -> tuple[Pair, Side]:
 
 
 def part(**changes: object) -> BlobPart:
-    whole = BlobPart(1, 0, 0, BlobClass.OPAQUE, 0, ORIGIN, b"\0" * 32, 1, 0, b"x")
+    whole = BlobPart(NEXT_PAGE, 0, 0, BlobClass.OPAQUE, 0, ORIGIN, b"\0" * 32, 1, 0, b"x")
     return whole._replace(**changes)  # type: ignore[arg-type]
 
 
-def offer(page: int = 1, runs: tuple[tuple[int, int], ...] = ((0, 4),)) -> Offers:
+def offer(page: int = NEXT_PAGE, runs: tuple[tuple[int, int], ...] = ((0, 4),)) -> Offers:
     offered = tuple(OfferedRun(a, b, BlobClass.OPAQUE, b - a, 1, 0) for a, b in runs)
     return Offers(page, (OfferedLog(log_of(0), offered),), b"9")
 
@@ -190,17 +198,20 @@ def offer(page: int = 1, runs: tuple[tuple[int, int], ...] = ((0, 4),)) -> Offer
         ([Resume(())], "frame.unexpected"),
         ([Proof(b"\0" * 64)], "frame.unexpected"),
         ([ModelNode(1).hello(nonce=9)], "frame.unexpected"),
-        ([offer(page=2)], "frame.unexpected"),
-        ([Settled(1)], "frame.unexpected"),
-        ([Want(1, (PageRanges(0, SeqRanges.single(0)),))], "frame.unexpected"),
+        ([offer(page=NEXT_PAGE + 1)], "frame.unexpected"),
+        ([Settled(NEXT_PAGE)], "frame.unexpected"),
+        ([AskSketch(16)], "frame.unexpected"),
+        ([AskSketch(SKETCH_SYMBOLS_MAX + 1)], "frame.unexpected"),
+        ([Sketch(Digest(), 0, b"")], "frame.unexpected"),
+        ([Want(NEXT_PAGE, (PageRanges(0, SeqRanges.single(0)),))], "frame.unexpected"),
         ([Blobs((part(),))], "blob.unasked"),
         ([offer(), Blobs((part(seq=9),))], "blob.unasked"),
         ([offer(), Blobs((part(log=1),))], "blob.unasked"),
         ([offer(), Blobs((part(offset=1, size_bytes=3),))], "blob.unasked"),
         ([offer(), Blobs((part(),))], "blob.corrupt"),
         ([offer(), Blobs((part(size_bytes=2, data=b"xyz"),))], "blob.corrupt"),
-        ([offer(), Gone(1, (PageRanges(0, SeqRanges.single(9)),))], "blob.unasked"),
-        ([offer(page=n + 1) for n in range(9)], "frame.unexpected"),
+        ([offer(), Gone(NEXT_PAGE, (PageRanges(0, SeqRanges.single(9)),))], "blob.unasked"),
+        ([offer(page=NEXT_PAGE + n) for n in range(9)], "frame.unexpected"),
         ([End("whatever", "said the peer")], "peer.ended"),
     ],
 )
@@ -216,6 +227,99 @@ def test_a_peer_that_breaks_the_rules_is_ended(frames: list[Frame], reason: str)
     assert side.finished == reason
     told = [frame for frame in side.sent if isinstance(frame, End)]
     assert [end.reason for end in told] == ([] if reason == "peer.ended" else [reason])
+
+
+def test_strangers_are_offered_what_differs_alone() -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    for number in range(2_000):
+        for node in (left, right):
+            node.put(log_of(number), 0, b"x", BlobClass.OPAQUE)
+    for number in range(3):
+        left.put(log_of(number), 1, b"x", BlobClass.OPAQUE)
+        right.put(log_of(5_000 + number), 0, b"x", BlobClass.OPAQUE)
+    pair = Pair(left, right)
+    pair.run()
+    assert left.blobs == right.blobs
+    offered = [
+        {log.log for log in frame.logs}
+        for side in pair.sides
+        for frame in side.sent
+        if isinstance(frame, Offers) and frame.logs
+    ]
+    changed = {log_of(number) for number in range(3)}
+    new = {log_of(5_000 + number) for number in range(3)}
+    assert set().union(*offered) == changed | new
+
+
+def test_equal_strangers_offer_nothing_and_share_cursors() -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    for number in range(50):
+        for node in (left, right):
+            node.put(log_of(number), 0, b"x", BlobClass.OPAQUE)
+    pair = Pair(left, right)
+    pair.run()
+    assert [
+        frame.logs for side in pair.sides for frame in side.sent if isinstance(frame, Offers)
+    ] == [(), ()]
+    assert (len(left.cursors), len(right.cursors)) == (1, 1)
+
+
+@given(held, st.integers(0, 300), st.integers(0, 2**32))
+def test_much_that_differs_is_listed(
+    blobs: dict[tuple[int, int], int], logs: int, seed: int
+) -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    fill(left, blobs)
+    for number in range(logs):
+        right.put(log_of(1_000 + number), 0, b"x", BlobClass.OPAQUE)
+    Pair(left, right, seed=seed).run()
+    assert set(left.blobs) == set(right.blobs)
+    assert len(left.received) == logs
+
+
+def comparing() -> tuple[Pair, Side, int]:
+    """A session whose second ask for symbols is out, the first ones having been garbage."""
+    pair = Pair(ModelNode(1), ModelNode(2))
+    side = pair.sides[1]
+    for number in range(30):
+        side.node.put(log_of(number), 0, b"x", BlobClass.OPAQUE)
+    while not any(isinstance(frame, AskSketch) for frame in side.sent):
+        pair.step()
+    symbols = b"garbage in, " * 16
+    side.do(side.session.receive(Sketch(Digest(7, 30), 0, symbols), now_ms=1_000))
+    while not isinstance(side.sent[-1], AskSketch) or side.sent[-1].symbols == 16:
+        pair._answer(side)
+    return pair, side, side.sent[-1].symbols
+
+
+@pytest.mark.parametrize(
+    ("digest", "first", "less"),
+    [(Digest(8, 30), 16, 0), (Digest(7, 31), 16, 0), (Digest(7, 30), 0, 0), (Digest(7, 30), 16, 1)],
+)
+def test_other_symbols_than_asked_for_end_the_session(
+    digest: Digest, first: int, less: int
+) -> None:
+    _, side, asked = comparing()
+    symbols = bytes((asked - 16 - less) * SYMBOL_BYTES)
+    side.do(side.session.receive(Sketch(digest, first, symbols), now_ms=1_000))
+    assert side.finished == "frame.unexpected"
+
+
+def test_a_sketch_that_never_decodes_ends_in_a_listing() -> None:
+    pair, side, asked = comparing()
+    first = 16
+    while not any(isinstance(frame, Offers) for frame in side.sent):
+        symbols = bytes(range(SYMBOL_BYTES)) * (asked - first)
+        side.do(side.session.receive(Sketch(Digest(7, 30), first, symbols), now_ms=1_000))
+        first = asked
+        while side.requests and side.sent[-1] == AskSketch(first):
+            pair._answer(side)
+        while not isinstance(side.sent[-1], AskSketch | Offers):
+            pair._answer(side)
+        asked = side.sent[-1].symbols if isinstance(side.sent[-1], AskSketch) else 0
+    offers = next(frame for frame in side.sent if isinstance(frame, Offers))
+    assert len(offers.logs) == 30
+    assert first <= 30 * 8
 
 
 def test_an_offer_of_everything_costs_one_window() -> None:
@@ -238,7 +342,7 @@ def test_endless_broken_promises_end_the_session() -> None:
         odd = SeqRanges((n, n + 1) for n in ranges.numbers() if n % 2)
         even = ranges - odd
         for gone in (odd, even):
-            side.do(side.session.receive(Gone(1, (PageRanges(0, gone),)), now_ms=1_000))
+            side.do(side.session.receive(Gone(NEXT_PAGE, (PageRanges(0, gone),)), now_ms=1_000))
     assert side.finished == "promise.broken"
     assert rounds < 10
 

@@ -17,7 +17,8 @@ import grpc
 import grpc.aio
 
 from meshbox.core.ids import node_key_of
-from meshbox.core.session.frames import End, Frame, Hello, Proof, Resume
+from meshbox.core.reconcile import SYMBOL_BYTES, Digest
+from meshbox.core.session.frames import AskSketch, End, Frame, Hello, Proof, Resume, Sketch
 from meshbox.identity.certificate import LEAF_NAME, trust_anchor
 from meshbox.identity.key import Identity, mint
 from meshbox.sync.authenticator import NodeAuthenticator
@@ -118,3 +119,8 @@ class Stranger:
         await self.say(await self.prove())
         await self.hear_a(Resume)
         await self.say(resume or Resume())
+
+    async def hold_nothing(self) -> None:
+        """Answers the question for what it holds: so it is offered everything."""
+        ask: AskSketch = await self.hear_a(AskSketch)
+        await self.say(Sketch(Digest(), 0, bytes(ask.symbols * SYMBOL_BYTES)))

@@ -24,10 +24,14 @@ from meshbox.core.limits import (
     PAGE_LOGS_MAX,
     RECEIVED_BYTES_MAX,
     SEQ_MAX,
+    SKETCH_SYMBOLS_MAX,
 )
 from meshbox.core.ranges import SEQ_END, SeqRanges
+from meshbox.core.reconcile import SYMBOL_BYTES, Digest
 from meshbox.core.session.assembly import content_hash
+from meshbox.core.session.comparing import SYMBOLS_SECOND
 from meshbox.core.session.frames import (
+    AskSketch,
     BlobPart,
     Blobs,
     End,
@@ -40,6 +44,7 @@ from meshbox.core.session.frames import (
     Proof,
     Resume,
     Settled,
+    Sketch,
     Want,
 )
 from meshbox.identity.key import mint
@@ -197,6 +202,8 @@ WRONG: dict[str, tuple[list[Frame], str]] = {
         [Gone(1, (PageRanges(0, SeqRanges.single(0)),))],
         "blob.unasked",
     ),
+    "a sketch nobody can make": ([AskSketch(SKETCH_SYMBOLS_MAX + 1)], "frame.unexpected"),
+    "a shorter sketch": ([Sketch(Digest(), 0, bytes(SYMBOL_BYTES))], "frame.unexpected"),
     "proof again": ([Proof(b"\0" * 64)], "frame.unexpected"),
 }
 
@@ -208,6 +215,19 @@ async def test_frames_in_the_wrong_order(node: Node, frames: list[Frame], reason
         await stranger.say(*frames)
         assert await stranger.told() == reason
     await until(lambda: ended(node, stranger) == [reason])
+
+
+async def test_false_sketches_are_followed_by_a_listing(node: Node) -> None:
+    """Symbols that decode to nothing are asked for up to what a listing costs."""
+    async with Stranger(node) as stranger:
+        await stranger.shake_hands()
+        digest, sent = Digest(7, 9), 0
+        while isinstance(frame := await stranger.hear_a((AskSketch, Offers)), AskSketch):
+            symbols = secrets.token_bytes((frame.symbols - sent) * SYMBOL_BYTES)
+            await stranger.say(Sketch(digest, sent, symbols))
+            sent = frame.symbols
+        assert log_of() in [log.log for log in frame.logs]
+    assert sent <= SYMBOLS_SECOND
 
 
 async def asked_for(stranger: Stranger, offers: Offers) -> SeqRanges:
@@ -304,6 +324,7 @@ async def most_uncommitted(session: Any) -> int:
 async def test_wants_of_nothing_whose_answers_are_never_read(node: Node) -> None:
     async with Stranger(node) as stranger:
         await stranger.shake_hands()
+        await stranger.hold_nothing()
         offers: Offers = await stranger.hear_a(Offers)
         place = next(at for at, log in enumerate(offers.logs) if log.log == log_of())
         nothing = PageRanges(place, SeqRanges.of(1_000_000, 1_000_001))

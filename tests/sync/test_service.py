@@ -337,7 +337,8 @@ async def at_rest(*nodes: Node) -> None:
     def is_so() -> bool:
         runners = [runner for node in nodes for runner in node.service._runners]
         senders = [runner.session._sender for runner in runners]
-        awaiting = all(s.state.value == "awaiting" and not s.pages_unsettled for s in senders)
+        awaiting = all(s and s.state.value == "awaiting" for s in senders)
+        awaiting &= not any(runner.session.pages_unsettled for runner in runners)
         return awaiting and len(runners) == len(nodes)
 
     await until(is_so)
@@ -345,7 +346,8 @@ async def at_rest(*nodes: Node) -> None:
 
 def offered_pages(*nodes: Node) -> list[int]:
     """How many pages each node's only session offered."""
-    return [runner.session._sender._page for node in nodes for runner in node.service._runners]
+    senders = [runner.session._sender for node in nodes for runner in node.service._runners]
+    return [sender._page for sender in senders if sender is not None]
 
 
 async def test_what_one_holder_does_not_send_the_next_one_is_asked_for() -> None:

@@ -19,10 +19,13 @@ from meshbox.core.limits import (
     LOG_RANGES_MAX,
     PAGE_LOGS_MAX,
     REASON_LENGTH_MAX,
+    SKETCH_SYMBOLS_MAX,
     WANT_RANGES_MAX,
 )
 from meshbox.core.ranges import SEQ_END, SeqRanges
+from meshbox.core.reconcile import DIGEST_BYTES, SYMBOL_BYTES, Digest
 from meshbox.core.session.frames import (
+    AskSketch,
     BlobPart,
     Blobs,
     End,
@@ -36,6 +39,7 @@ from meshbox.core.session.frames import (
     Proof,
     Resume,
     Settled,
+    Sketch,
     Totals,
     Want,
 )
@@ -94,6 +98,13 @@ frames = st.one_of(
     hellos,
     st.builds(Proof, sized(64)),
     st.builds(Resume, st.lists(st.binary(max_size=80), max_size=CURSORS_OFFERED_MAX).map(tuple)),
+    st.builds(AskSketch, u32),
+    st.builds(
+        Sketch,
+        st.builds(Digest, st.integers(0, 2**128 - 1), u64),
+        u32,
+        st.binary(max_size=8).map(lambda raw: raw * SYMBOL_BYTES),
+    ),
     st.builds(
         Offers, u32, st.lists(st.builds(OfferedLog, logs, runs())).map(tuple), st.binary(max_size=9)
     ),
@@ -152,6 +163,8 @@ ONE = pb.SeqRange(first=0, last=0)
         hello(leaf_fingerprint=b"f"),
         hello(software="new\nline"),
         pb.Frame(proof=pb.Proof(signature=b"s")),
+        pb.Frame(sketch=pb.Sketch(digest=b"d")),
+        pb.Frame(sketch=pb.Sketch(digest=b"d" * DIGEST_BYTES, symbols=b"s")),
         offered(),
         offered((3, 2)),
         offered((0, 4), (4, 6)),
@@ -177,6 +190,7 @@ def test_malformed(message: pb.Frame) -> None:
     [
         pb.Frame(resume=pb.Resume(cursors=[b"c"] * (CURSORS_OFFERED_MAX + 1))),
         pb.Frame(resume=pb.Resume(cursors=[b"c" * (CURSOR_BYTES_MAX + 1)])),
+        pb.Frame(sketch=pb.Sketch(symbols=bytes((SKETCH_SYMBOLS_MAX + 1) * SYMBOL_BYTES))),
         pb.Frame(offers=pb.Offers(cursor=b"c" * (CURSOR_BYTES_MAX + 1))),
         pb.Frame(offers=pb.Offers(logs=[pb.OfferedLog()] * (PAGE_LOGS_MAX + 1))),
         offered(*((n * 2, n * 2) for n in range(LOG_RANGES_MAX + 1))),

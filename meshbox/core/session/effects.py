@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from meshbox.core.ids import BlobClass, LogId, NodeId, Origin
+from meshbox.core.ids import BlobClass, LogId, LogKey, NodeId, Origin
 from meshbox.core.inventory import LogRecord
 from meshbox.core.ranges import SeqRanges
+from meshbox.core.reconcile import Digest
 from meshbox.core.retention import Retention
 from meshbox.core.session.frames import Frame
 
@@ -51,6 +52,50 @@ class ChooseCursor:
     """Answer: the first of `cursors` that our feed honours, or None."""
 
     cursors: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MakeSketch:
+    """Answer: `SketchMade`, of what we held at one moment, the same for all asks of a session."""
+
+    key: bytes
+    first: int
+    end: int
+
+
+class SketchMade(NamedTuple):
+    """Symbols of our own sketch, packed (core/reconcile.py)."""
+
+    digest: Digest
+    symbols: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompareSketch:
+    """Answer: `Compared`, with what we held at one moment, the same for all of a session; None
+    when we hold too much to be compared."""
+
+    key: bytes
+    digest: Digest
+    symbols: bytes
+
+
+class Compared(NamedTuple):
+    """What the symbols so far told."""
+
+    logs: tuple[LogKey, ...] | None
+    """Those of our logs that the peer holds otherwise or not at all; None: it takes more."""
+    elements: int
+    """How many logs we hold something of."""
+    cursor: bytes
+    """Into our own feed, for "everything up to the moment compared is settled"."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadLogs:
+    """Answer: `RecordsRead` for our logs of these keys."""
+
+    keys: tuple[LogKey, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,6 +216,9 @@ class Committed(NamedTuple):
 Request = (
     LoadCursors
     | ChooseCursor
+    | MakeSketch
+    | CompareSketch
+    | ReadLogs
     | ReadFeed
     | AwaitChange
     | ReadRecords

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from meshbox.core.ids import BlobClass, LogId, Origin
 from meshbox.core.ranges import SeqRanges
+from meshbox.core.reconcile import Digest
 
 PROTOCOL_VERSION_MIN = 1
 PROTOCOL_VERSION_MAX = 1
@@ -51,6 +52,20 @@ class Resume(NamedTuple):
     cursors: tuple[bytes, ...] = ()
 
 
+class AskSketch(NamedTuple):
+    """None of the cursors is honoured: the reader is asked for its sketch, `symbols` in all."""
+
+    symbols: int
+
+
+class Sketch(NamedTuple):
+    """What the reader holds: its digest, and symbols of its sketch from the one at `first`."""
+
+    digest: Digest
+    first: int
+    symbols: bytes
+
+
 class OfferedRun(NamedTuple):
     """Blobs that the sender holds at first … end-1, of one class and about one age."""
 
@@ -75,6 +90,7 @@ class Offers(NamedTuple):
     page: int
     logs: tuple[OfferedLog, ...]
     cursor: bytes
+    """For "all up to this page is settled"; empty where only a later page can say so."""
 
 
 class PageRanges(NamedTuple):
@@ -132,4 +148,4 @@ class End(NamedTuple):
     detail: str = ""
 
 
-Frame = Hello | Proof | Resume | Offers | Want | Blobs | Gone | Settled | End
+Frame = Hello | Proof | Resume | AskSketch | Sketch | Offers | Want | Blobs | Gone | Settled | End

@@ -368,7 +368,7 @@ class FeedReader:
             if not page.closing:
                 page.closing = True
                 numbers.append(page.number)
-                cursor = page.cursor
+                cursor = page.cursor or cursor
         return tuple(numbers), cursor
 
     def _close_pages(self) -> list[Effect]:

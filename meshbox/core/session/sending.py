@@ -1,66 +1,51 @@
-"""Our feed, told to the peer: pages of offers, and the blobs that it wants of them.
+"""Our feed, told to the peer: pages of offers from where it stands.
 
-| state    | event           | what follows                                               |
-|----------|-----------------|------------------------------------------------------------|
-| WAITING  | resume          | the first cursor that our feed honours is chosen: CHOOSING |
-| CHOOSING | cursor chosen   | a page of the feed is read from there: READING             |
-| READING  | page read       | offers go out; then the next page, a full window: FULL, or |
-|          |                 | the feed's end: AWAITING                                   |
-| AWAITING | the feed moved  | READING                                                    |
-| FULL     | a page settled  | READING                                                    |
+| state     | event             | what follows                                            |
+|-----------|-------------------|---------------------------------------------------------|
+| WAITING   | resume            | the first cursor that our feed honours is chosen:       |
+|           |                   | CHOOSING                                                |
+| CHOOSING  | a cursor chosen   | a page of the feed is read from there: READING          |
+| CHOOSING  | none honoured     | what differs is found (comparing.py): COMPARING         |
+| COMPARING | the logs in which | they are read, a page at a time, and then the feed from |
+|           | we differ found   | the moment that they were found for: READING            |
+| COMPARING | too much differs  | the feed is read from its beginning: READING            |
+| READING   | page read         | offers go out; then the next page, a full window: FULL, |
+|           |                   | or the feed's end: AWAITING                             |
+| AWAITING  | the feed moved    | READING                                                 |
+| FULL      | a page settled    | READING                                                 |
 
-Wants are served beside that, in the order they came, one read of the store at a time, and none
-while more than `FRAMES_UNSENT_MAX` answers wait to be written: a slow reader costs the answers of
-one read and nobody else anything. What was asked for and is not held is answered gone.
+A page of differing logs bears no cursor, but the last one: its cursor is true only once all of
+them are settled.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterable
 from enum import Enum
 
-from meshbox.core.errors import BlobUnasked, FrameTooLarge, FrameUnexpected
-from meshbox.core.ids import LogId
-from meshbox.core.limits import (
-    FRAME_BLOBS_MAX,
-    FRAME_BYTES_MAX,
-    PAGE_LOGS_MAX,
-    PAGE_RUNS_MAX,
-    PAGES_UNSETTLED_MAX,
-    WANT_SEQS_LOG_MAX,
-    WANT_SEQS_MAX,
-)
-from meshbox.core.ranges import SeqRanges
+from meshbox.core.errors import FrameUnexpected
+from meshbox.core.ids import LogId, LogKey
+from meshbox.core.inventory import LogRecord
+from meshbox.core.limits import PAGE_LOGS_MAX, PAGE_RUNS_MAX, PAGES_UNSETTLED_MAX
+from meshbox.core.retention import Retention
+from meshbox.core.session.comparing import Comparison, Difference
 from meshbox.core.session.effects import (
     AwaitChange,
-    BlobsRead,
     ChooseCursor,
+    Compared,
     Effect,
     FeedRead,
-    HeldBlob,
-    ReadBlobs,
     ReadFeed,
-    ReadPart,
+    ReadLogs,
+    RecordsRead,
     Send,
 )
-from meshbox.core.session.frames import (
-    BlobPart,
-    Blobs,
-    Gone,
-    OfferedLog,
-    Offers,
-    PageRanges,
-    Settled,
-    Want,
-)
+from meshbox.core.session.frames import OfferedLog, Offers, Settled, Sketch
 from meshbox.core.wanting import offered
 
-FRAMES_UNSENT_MAX = 2
-"""Answers to wants that wait to be written before more is read: one on its way, one behind it."""
-
-READ_LOGS_MAX = 64
-"""Wanted logs of one read of the store."""
+NO_CURSOR = b""
+"""The cursor of a page that settles nothing by itself."""
 
 
 class SendingState(Enum):
@@ -68,37 +53,23 @@ class SendingState(Enum):
 
     WAITING = "waiting"
     CHOOSING = "choosing"
+    COMPARING = "comparing"
     READING = "reading"
     AWAITING = "awaiting"
     FULL = "full"
 
 
-@dataclass(slots=True)
-class _Wanted:
-    """Ranges of one offered log that the peer waits for."""
-
-    page: int
-    place: int
-    log: LogId
-    ranges: SeqRanges
-
-
 class FeedSender:
-    """Offers our feed to one peer and serves its wants."""
+    """Offers our feed to one peer."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sketch_key: bytes) -> None:
+        """`sketch_key`: of the elements of this session (core/reconcile.py)."""
         self.state = SendingState.WAITING
-        self.blobs_out = 0
+        self._comparison = Comparison(sketch_key)
+        self._differing: deque[LogKey] = deque()
         self._cursor: bytes | None = None
         self._page = 0
         self._pages: dict[int, tuple[LogId, ...]] = {}
-        self._wanted: deque[_Wanted] = deque()
-        self._wanted_seqs = 0
-        self._read: tuple[_Wanted, ...] = ()
-        self._ready: deque[tuple[_Wanted, HeldBlob]] = deque()
-        self._part_offset = 0
-        self._part_asked = False
-        self._frames_unsent = 0
 
     @property
     def pages_unsettled(self) -> int:
@@ -113,176 +84,113 @@ class FeedSender:
         return [ChooseCursor(cursors)]
 
     def cursor_chosen(self, cursor: bytes | None) -> list[Effect]:
-        """Goes on from `cursor`; None: from the feed's beginning."""
+        """Goes on from `cursor`; None: from what differs."""
+        if cursor is None:
+            self.state = SendingState.COMPARING
+            return self._comparison.start()
         self._cursor = cursor
-        return self._read_feed()
+        return self._read_on()
+
+    def sketched(self, frame: Sketch) -> list[Effect]:
+        """The peer sent what we asked of its sketch."""
+        if self.state is not SendingState.COMPARING:
+            raise FrameUnexpected("a sketch that nobody asked for")
+        return self._comparison.sketched(frame)
+
+    def compared(self, result: Compared | None) -> list[Effect]:
+        """The sketches were compared as far as they go."""
+        found = self._comparison.compared(result)
+        if not isinstance(found, Difference):
+            return found
+        self._cursor = found.cursor
+        if found.logs is None:
+            return self._read_on()
+        self._differing.extend(found.logs)
+        if self._differing:
+            return self._read_on()
+        assert found.cursor is not None
+        return self._go_on([self._page_of((), found.cursor)], more=True)
+
+    def logs_read(self, result: RecordsRead) -> list[Effect]:
+        """Offers differing logs, as many as fit a page."""
+        taken = _fitting(result.records)
+        for _ in range(taken):
+            self._differing.popleft()
+        logs = _offers(
+            (record for record in result.records[:taken] if record is not None),
+            retention=result.retention,
+            now_ms=result.now_ms,
+        )
+        cursor = NO_CURSOR if self._differing else self._cursor
+        assert cursor is not None
+        offers = [self._page_of(logs, cursor)] if logs or cursor else []
+        return self._go_on(offers, more=True)
 
     def feed_read(self, page: FeedRead) -> list[Effect]:
         """Offers what was read; the logs of which everything is due are left out."""
         self._cursor = page.cursor
-        effects = self._offer(page)
-        if len(self._pages) >= PAGES_UNSETTLED_MAX:
-            self.state = SendingState.FULL
-        elif page.more:
-            effects += self._read_feed()
-        else:
-            self.state = SendingState.AWAITING
-            effects.append(AwaitChange(page.view))
-        return effects
+        logs = _offers(page.records, retention=page.retention, now_ms=page.now_ms)
+        offers = [self._page_of(logs, page.cursor)] if logs else []
+        return self._go_on(offers, more=page.more, view=page.view)
 
     def feed_moved(self) -> list[Effect]:
         """Our feed has something new."""
-        return self._read_feed()
+        return self._read_on()
 
     def settled(self, frame: Settled) -> list[Effect]:
         """The peer settled a page, the oldest one."""
         if not self._pages or frame.page != next(iter(self._pages)):
             raise FrameUnexpected(f"settled page {frame.page}, which is not the oldest open one")
         del self._pages[frame.page]
-        return self._read_feed() if self.state is SendingState.FULL else []
+        return self._read_on() if self.state is SendingState.FULL else []
 
-    def want(self, frame: Want) -> list[Effect]:
-        """The peer asks for ranges of an offered page."""
-        logs = self._pages.get(frame.page)
+    def logs_of(self, page: int) -> tuple[LogId, ...]:
+        """The logs of an open page; `FrameUnexpected` when it is not open."""
+        logs = self._pages.get(page)
         if logs is None:
-            raise FrameUnexpected(f"want of page {frame.page}, which is not open")
-        for place, ranges in frame.logs:
-            if place >= len(logs):
-                raise BlobUnasked(f"want of log {place} of a page of {len(logs)}")
-            count = ranges.count
-            self._wanted_seqs += count
-            if count > WANT_SEQS_LOG_MAX or self._wanted_seqs > WANT_SEQS_MAX:
-                raise FrameTooLarge("more sequence numbers wanted than may be in flight")
-            self._wanted.append(_Wanted(frame.page, place, logs[place], ranges))
-        return self._pump()
+            raise FrameUnexpected(f"want of page {page}, which is not open")
+        return logs
 
-    def blobs_read(self, result: BlobsRead) -> list[Effect]:
-        """Queues what was read; tells what of it is gone."""
-        effects: list[Effect] = []
-        blobs = deque(result.blobs)
-        for wanted in self._read:
-            got = _take_of(wanted, blobs)
-            self._ready.extend((wanted, blob) for blob in got)
-            cut_here = result.more and not blobs
-            answered = wanted.ranges
-            if cut_here:
-                answered = answered.below(got[-1].seq + 1 if got else 0)
-            effects += self._account(wanted, answered, got)
-            if cut_here:
-                break
-        self._read = ()
-        while self._wanted and not self._wanted[0].ranges:
-            self._wanted.popleft()
-        return effects + self._pump()
-
-    def part_read(self, request: ReadPart, data: bytes | None) -> list[Effect]:
-        """Sends the next part of a large blob, or gives it up."""
-        wanted, blob = self._ready[0]
-        self._part_asked = False
-        if data is None:
-            self._ready.popleft()
-            self._part_offset = 0
-            return [self._gone(wanted, SeqRanges.single(blob.seq)), *self._pump()]
-        part = _part(wanted, blob, request.offset, data)
-        self._part_offset = request.offset + len(data)
-        if self._part_offset >= blob.size_bytes:
-            self._ready.popleft()
-            self._part_offset = 0
-            self.blobs_out += 1
-        self._frames_unsent += 1
-        return [Send(Blobs((part,))), *self._pump()]
-
-    def sent(self) -> list[Effect]:
-        """An answer to a want, blobs or gone, was written to the stream."""
-        self._frames_unsent -= 1
-        return self._pump()
-
-    def _read_feed(self) -> list[Effect]:
+    def _read_on(self) -> list[Effect]:
         self.state = SendingState.READING
+        if self._differing:
+            first = [self._differing[at] for at in range(min(PAGE_LOGS_MAX, len(self._differing)))]
+            return [ReadLogs(tuple(first))]
         return [ReadFeed(self._cursor, PAGE_LOGS_MAX, PAGE_RUNS_MAX)]
 
-    def _offer(self, page: FeedRead) -> list[Effect]:
-        logs = []
-        for record in page.records:
-            runs = offered(record.runs, retention=page.retention, now_ms=page.now_ms)
-            if runs:
-                logs.append(OfferedLog(record.log, runs))
-        if not logs:
-            return []
+    def _go_on(self, offers: list[Effect], *, more: bool, view: int = 0) -> list[Effect]:
+        """What follows a page, whose offers go out first."""
+        if len(self._pages) >= PAGES_UNSETTLED_MAX:
+            self.state = SendingState.FULL
+            return offers
+        if more:
+            return offers + self._read_on()
+        self.state = SendingState.AWAITING
+        return [*offers, AwaitChange(view)]
+
+    def _page_of(self, logs: tuple[OfferedLog, ...], cursor: bytes) -> Effect:
         self._page += 1
         self._pages[self._page] = tuple(log.log for log in logs)
-        return [Send(Offers(self._page, tuple(logs), page.cursor))]
-
-    def _pump(self) -> list[Effect]:
-        """Writes what is ready while there is room, then reads more."""
-        effects: list[Effect] = []
-        while self._ready and self._frames_unsent < FRAMES_UNSENT_MAX and not self._part_asked:
-            effects.append(self._next_frame())
-        busy = self._read or self._ready or self._part_asked
-        if self._wanted and not busy and self._frames_unsent <= FRAMES_UNSENT_MAX:
-            effects.append(self._read_blobs())
-        return effects
-
-    def _next_frame(self) -> Effect:
-        _, blob = self._ready[0]
-        if blob.data is None:
-            self._part_asked = True
-            size = min(FRAME_BYTES_MAX, blob.size_bytes - self._part_offset)
-            return ReadPart(blob, self._part_offset, size)
-        parts: list[BlobPart] = []
-        room_bytes = FRAME_BYTES_MAX
-        while self._ready and len(parts) < FRAME_BLOBS_MAX:
-            wanted, blob = self._ready[0]
-            if blob.data is None or (parts and len(blob.data) > room_bytes):
-                break
-            room_bytes -= len(blob.data)
-            parts.append(_part(wanted, blob, 0, blob.data))
-            self._ready.popleft()
-        self.blobs_out += len(parts)
-        self._frames_unsent += 1
-        return Send(Blobs(tuple(parts)))
-
-    def _read_blobs(self) -> Effect:
-        self._read = tuple(self._wanted)[:READ_LOGS_MAX]
-        return ReadBlobs(
-            tuple((wanted.log, wanted.ranges) for wanted in self._read),
-            FRAME_BLOBS_MAX,
-            FRAME_BYTES_MAX,
-            FRAME_BYTES_MAX,
-        )
-
-    def _account(self, wanted: _Wanted, answered: SeqRanges, got: list[HeldBlob]) -> list[Effect]:
-        """`answered` of `wanted` is done with: as `got`, or as gone."""
-        wanted.ranges -= answered
-        self._wanted_seqs -= answered.count
-        gone = answered - SeqRanges((blob.seq, blob.seq + 1) for blob in got)
-        return [self._gone(wanted, gone)] if gone else []
-
-    def _gone(self, wanted: _Wanted, ranges: SeqRanges) -> Effect:
-        self._frames_unsent += 1
-        return Send(Gone(wanted.page, (PageRanges(wanted.place, ranges),)))
+        return Send(Offers(self._page, logs, cursor))
 
 
-def _take_of(wanted: _Wanted, blobs: deque[HeldBlob]) -> list[HeldBlob]:
-    """The blobs at the head of `blobs` that answer `wanted`."""
-    taken: list[HeldBlob] = []
-    while blobs and blobs[0].log == wanted.log and blobs[0].seq in wanted.ranges:
-        if taken and blobs[0].seq <= taken[-1].seq:
-            break
-        taken.append(blobs.popleft())
-    return taken
+def _offers(
+    records: Iterable[LogRecord], *, retention: Retention, now_ms: int
+) -> tuple[OfferedLog, ...]:
+    """Offers of all that is not due."""
+    logs = []
+    for record in records:
+        runs = offered(record.runs, retention=retention, now_ms=now_ms)
+        if runs:
+            logs.append(OfferedLog(record.log, runs))
+    return tuple(logs)
 
 
-def _part(wanted: _Wanted, blob: HeldBlob, offset: int, data: bytes) -> BlobPart:
-    return BlobPart(
-        wanted.page,
-        wanted.place,
-        blob.seq,
-        blob.blob_class,
-        blob.age_ms,
-        blob.origin,
-        blob.content_hash,
-        blob.size_bytes,
-        offset,
-        data,
-    )
+def _fitting(records: tuple[LogRecord | None, ...]) -> int:
+    """How many of the first records have at most `PAGE_RUNS_MAX` runs together; one at least."""
+    runs = 0
+    for count, record in enumerate(records):
+        runs += len(record.runs) if record is not None else 0
+        if count and runs > PAGE_RUNS_MAX:
+            return count
+    return len(records)

@@ -8,8 +8,8 @@ an assertion. After `Finish` every input is ignored.
 | state     | allowed from the peer                             | leaves it                     |
 |-----------|---------------------------------------------------|-------------------------------|
 | HANDSHAKE | hello, proof (handshake.py), end                  | proven: OPEN                  |
-| OPEN      | resume once; then offers, want, blobs, gone,      | end, a fault, `close`: ENDED  |
-|           | settled, end                                      |                               |
+| OPEN      | resume once; sketches, as they were asked for;    | end, a fault, `close`: ENDED  |
+|           | offers, want, blobs, gone, settled, end           |                               |
 | ENDED     | -                                                 |                               |
 """
 
@@ -22,22 +22,27 @@ from typing import Any
 from meshbox.core.errors import FrameUnexpected, PeerEnded, PeerError, PeerLost
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import RECEIVED_BYTES_MAX
+from meshbox.core.session.comparing import Sketcher
 from meshbox.core.session.effects import (
     AwaitChange,
     ChooseCursor,
     Commit,
+    CompareSketch,
     Effect,
     Finish,
     LoadCursors,
+    MakeSketch,
     Proven,
     ReadBlobs,
     ReadFeed,
+    ReadLogs,
     ReadPart,
     ReadRecords,
     Request,
     Send,
 )
 from meshbox.core.session.frames import (
+    AskSketch,
     Blobs,
     End,
     Frame,
@@ -47,11 +52,13 @@ from meshbox.core.session.frames import (
     Proof,
     Resume,
     Settled,
+    Sketch,
     Want,
 )
 from meshbox.core.session.handshake import Authenticator, Handshake
 from meshbox.core.session.reading import FeedReader
 from meshbox.core.session.sending import FeedSender
+from meshbox.core.session.serving import WantServer
 from meshbox.core.wants import WantLedger
 
 
@@ -80,8 +87,12 @@ class Session:
         self._handshake = Handshake(
             own=hello, dialled=dialled, authenticator=authenticator, now_ms=now_ms
         )
+        self._hello = hello
+        self._dialled = dialled
         self._ledger = ledger
-        self._sender = FeedSender()
+        self._server = WantServer()
+        self._sender: FeedSender | None = None
+        self._sketcher: Sketcher | None = None
         self._reader: FeedReader | None = None
 
     @property
@@ -114,7 +125,7 @@ class Session:
     @property
     def blobs_out(self) -> int:
         """Blobs sent by this session."""
-        return self._sender.blobs_out
+        return self._server.blobs_out
 
     @property
     def lag(self) -> int:
@@ -124,7 +135,7 @@ class Session:
     @property
     def pages_unsettled(self) -> int:
         """Pages that we offered and the peer has not settled."""
-        return self._sender.pages_unsettled
+        return self._sender.pages_unsettled if self._sender else 0
 
     @property
     def progress_ms(self) -> int | None:
@@ -151,7 +162,7 @@ class Session:
         """`frame` was written to the stream."""
         if not isinstance(frame, Blobs | Gone):
             return []
-        return self._guarded(self._sender.sent, now_ms)
+        return self._guarded(self._server.sent, now_ms)
 
     def wake(self, *, now_ms: int) -> list[Effect]:
         """The ledger named this peer: what another was asked for may be free now."""
@@ -202,11 +213,22 @@ class Session:
             return effects
         self.state = SessionState.OPEN
         self._reader = FeedReader(peer=peer, ledger=self._ledger, now_ms=now_ms)
+        key = self._sketch_key()
+        self._sender, self._sketcher = FeedSender(sketch_key=key), Sketcher(key)
         return [*effects, Proven(peer), LoadCursors(peer)]
 
+    def _sketch_key(self) -> bytes:
+        """The epoch of the side that was dialled: random, known to both, the same for all who
+        dial it, and unknown to those who write logs."""
+        hello = self.peer_hello if self._dialled else self._hello
+        assert hello is not None
+        return hello.epoch_id
+
     def _open(self, frame: Frame, now_ms: int) -> list[Effect]:
-        reader = self._reader
+        reader, sender, sketcher = self._reader, self._sender, self._sketcher
         assert reader is not None
+        assert sender is not None
+        assert sketcher is not None
         match frame:
             case Offers():
                 return reader.offers(frame, now_ms=now_ms)
@@ -215,30 +237,42 @@ class Session:
             case Gone():
                 return reader.gone(frame, now_ms=now_ms)
             case Resume():
-                return self._sender.resumed(frame.cursors)
+                return sender.resumed(frame.cursors)
+            case AskSketch():
+                return sketcher.asked(frame)
+            case Sketch():
+                return sender.sketched(frame)
             case Want():
-                return self._sender.want(frame)
+                return self._server.want(frame, sender.logs_of(frame.page))
             case Settled():
-                return self._sender.settled(frame)
+                return sender.settled(frame)
             case Hello() | Proof() | End():
                 raise FrameUnexpected(f"{type(frame).__name__} after the handshake")
 
     def _answer(self, request: Request, result: Any, now_ms: int) -> list[Effect]:
-        reader = self._reader
+        reader, sender, sketcher = self._reader, self._sender, self._sketcher
         assert reader is not None
+        assert sender is not None
+        assert sketcher is not None
         match request:
             case LoadCursors():
                 return [Send(Resume(result))]
             case ChooseCursor():
-                return self._sender.cursor_chosen(result)
+                return sender.cursor_chosen(result)
+            case MakeSketch():
+                return sketcher.made(result)
+            case CompareSketch():
+                return sender.compared(result)
+            case ReadLogs():
+                return sender.logs_read(result)
             case ReadFeed():
-                return self._sender.feed_read(result)
+                return sender.feed_read(result)
             case AwaitChange():
-                return self._sender.feed_moved()
+                return sender.feed_moved()
             case ReadBlobs():
-                return self._sender.blobs_read(result)
+                return self._server.blobs_read(result)
             case ReadPart():
-                return self._sender.part_read(request, result)
+                return self._server.part_read(request, result)
             case ReadRecords():
                 return reader.records_read(request, result, now_ms=now_ms)
             case Commit():

@@ -135,9 +135,13 @@ class EmbeddedStore:
 
     async def logs(self, logs: Sequence[LogId]) -> tuple[LogRecord | None, ...]:
         """The records of `logs`, in order; None for a log never seen."""
+        return await self.by_key([log.key for log in logs])
+
+    async def by_key(self, keys: Sequence[LogKey]) -> tuple[LogRecord | None, ...]:
+        """The records of the logs of `keys`, in order; None for a log never seen."""
         self._writer.check()
         due_through = self._database.time.due_through()
-        records = self._database.records([log.key for log in logs])
+        records = self._database.records(keys)
         shown = tuple(
             None if record is None else self._database.shown(record, due_through=due_through)
             for record in records
@@ -200,6 +204,10 @@ class EmbeddedStore:
         await self._barrier()
         minted = self._mint.mint(change=slice_.through, view=view)
         return FeedPage(slice_.records, minted, view, slice_.more)
+
+    def cursor_now(self) -> bytes:
+        """A cursor for "everything durable so far is settled"."""
+        return self._mint.mint(change=self.durable_change, view=self.durable_change)
 
     def honours(self, cursor: bytes) -> bool:
         """Whether `feed` can go on from `cursor`; `IdentityLost` when it proves a loss."""

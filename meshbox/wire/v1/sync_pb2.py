@@ -24,45 +24,49 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ameshbox/wire/v1/sync.proto\x12\x0fmeshbox.wire.v1\"\x80\x03\n\x05\x46rame\x12\'\n\x05hello\x18\x01 \x01(\x0b\x32\x16.meshbox.wire.v1.HelloH\x00\x12\'\n\x05proof\x18\x02 \x01(\x0b\x32\x16.meshbox.wire.v1.ProofH\x00\x12)\n\x06resume\x18\x03 \x01(\x0b\x32\x17.meshbox.wire.v1.ResumeH\x00\x12)\n\x06offers\x18\x04 \x01(\x0b\x32\x17.meshbox.wire.v1.OffersH\x00\x12%\n\x04want\x18\x05 \x01(\x0b\x32\x15.meshbox.wire.v1.WantH\x00\x12\'\n\x05\x62lobs\x18\x06 \x01(\x0b\x32\x16.meshbox.wire.v1.BlobsH\x00\x12%\n\x04gone\x18\x07 \x01(\x0b\x32\x15.meshbox.wire.v1.GoneH\x00\x12+\n\x07settled\x18\x08 \x01(\x0b\x32\x18.meshbox.wire.v1.SettledH\x00\x12#\n\x03\x65nd\x18\t \x01(\x0b\x32\x14.meshbox.wire.v1.EndH\x00\x42\x06\n\x04\x62ody\"\xed\x01\n\x05Hello\x12\x13\n\x0bversion_min\x18\x01 \x01(\r\x12\x13\n\x0bversion_max\x18\x02 \x01(\r\x12\x10\n\x08node_key\x18\x03 \x01(\x0c\x12\r\n\x05nonce\x18\x04 \x01(\x0c\x12\x18\n\x10leaf_fingerprint\x18\x05 \x01(\x0c\x12\x10\n\x08\x65poch_id\x18\x06 \x01(\x0c\x12\x17\n\x0f\x66rame_bytes_max\x18\x07 \x01(\r\x12\x16\n\x0e\x62lob_bytes_max\x18\x08 \x01(\x04\x12\x10\n\x08software\x18\t \x01(\t\x12\x0c\n\x04logs\x18\n \x01(\x04\x12\r\n\x05\x62lobs\x18\x0b \x01(\x04\x12\r\n\x05\x62ytes\x18\x0c \x01(\x04\"\x1a\n\x05Proof\x12\x11\n\tsignature\x18\x01 \x01(\x0c\"\x19\n\x06Resume\x12\x0f\n\x07\x63ursors\x18\x01 \x03(\x0c\"\'\n\x08SeqRange\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04last\x18\x02 \x01(\x04\"\x95\x01\n\nOfferedRun\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04last\x18\x02 \x01(\x04\x12.\n\nblob_class\x18\x03 \x01(\x0e\x32\x1a.meshbox.wire.v1.BlobClass\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12\x15\n\rlargest_bytes\x18\x05 \x01(\x04\x12\x14\n\x0c\x61ge_least_ms\x18\x06 \x01(\x04\"i\n\nOfferedLog\x12\x11\n\tnamespace\x18\x01 \x01(\r\x12\r\n\x05topic\x18\x02 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x03 \x01(\t\x12)\n\x04runs\x18\x04 \x03(\x0b\x32\x1b.meshbox.wire.v1.OfferedRun\"Q\n\x06Offers\x12\x0c\n\x04page\x18\x01 \x01(\r\x12)\n\x04logs\x18\x02 \x03(\x0b\x32\x1b.meshbox.wire.v1.OfferedLog\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\x0c\"C\n\tLogRanges\x12\x0b\n\x03log\x18\x01 \x01(\r\x12)\n\x06ranges\x18\x02 \x03(\x0b\x32\x19.meshbox.wire.v1.SeqRange\">\n\x04Want\x12\x0c\n\x04page\x18\x01 \x01(\r\x12(\n\x04logs\x18\x02 \x03(\x0b\x32\x1a.meshbox.wire.v1.LogRanges\"\xc6\x01\n\x04\x42lob\x12\x0c\n\x04page\x18\x01 \x01(\r\x12\x0b\n\x03log\x18\x02 \x01(\r\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12.\n\nblob_class\x18\x04 \x01(\x0e\x32\x1a.meshbox.wire.v1.BlobClass\x12\x0e\n\x06\x61ge_ms\x18\x05 \x01(\x04\x12\x0e\n\x06origin\x18\x06 \x01(\r\x12\x14\n\x0c\x63ontent_hash\x18\x07 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x08 \x01(\x04\x12\x0e\n\x06offset\x18\t \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\n \x01(\x0c\">\n\x05\x42lobs\x12\x0f\n\x07origins\x18\x01 \x03(\x0c\x12$\n\x05\x62lobs\x18\x02 \x03(\x0b\x32\x15.meshbox.wire.v1.Blob\">\n\x04Gone\x12\x0c\n\x04page\x18\x01 \x01(\r\x12(\n\x04logs\x18\x02 \x03(\x0b\x32\x1a.meshbox.wire.v1.LogRanges\"\x17\n\x07Settled\x12\x0c\n\x04page\x18\x01 \x01(\r\"%\n\x03\x45nd\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t*;\n\tBlobClass\x12\x15\n\x11\x42LOB_CLASS_OPAQUE\x10\x00\x12\x17\n\x13\x42LOB_CLASS_VERIFIED\x10\x01\x32\x45\n\x04Sync\x12=\n\x07Session\x12\x16.meshbox.wire.v1.Frame\x1a\x16.meshbox.wire.v1.Frame(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ameshbox/wire/v1/sync.proto\x12\x0fmeshbox.wire.v1\"\xdd\x03\n\x05\x46rame\x12\'\n\x05hello\x18\x01 \x01(\x0b\x32\x16.meshbox.wire.v1.HelloH\x00\x12\'\n\x05proof\x18\x02 \x01(\x0b\x32\x16.meshbox.wire.v1.ProofH\x00\x12)\n\x06resume\x18\x03 \x01(\x0b\x32\x17.meshbox.wire.v1.ResumeH\x00\x12)\n\x06offers\x18\x04 \x01(\x0b\x32\x17.meshbox.wire.v1.OffersH\x00\x12%\n\x04want\x18\x05 \x01(\x0b\x32\x15.meshbox.wire.v1.WantH\x00\x12\'\n\x05\x62lobs\x18\x06 \x01(\x0b\x32\x16.meshbox.wire.v1.BlobsH\x00\x12%\n\x04gone\x18\x07 \x01(\x0b\x32\x15.meshbox.wire.v1.GoneH\x00\x12+\n\x07settled\x18\x08 \x01(\x0b\x32\x18.meshbox.wire.v1.SettledH\x00\x12#\n\x03\x65nd\x18\t \x01(\x0b\x32\x14.meshbox.wire.v1.EndH\x00\x12\x30\n\nask_sketch\x18\n \x01(\x0b\x32\x1a.meshbox.wire.v1.AskSketchH\x00\x12)\n\x06sketch\x18\x0b \x01(\x0b\x32\x17.meshbox.wire.v1.SketchH\x00\x42\x06\n\x04\x62ody\"\xed\x01\n\x05Hello\x12\x13\n\x0bversion_min\x18\x01 \x01(\r\x12\x13\n\x0bversion_max\x18\x02 \x01(\r\x12\x10\n\x08node_key\x18\x03 \x01(\x0c\x12\r\n\x05nonce\x18\x04 \x01(\x0c\x12\x18\n\x10leaf_fingerprint\x18\x05 \x01(\x0c\x12\x10\n\x08\x65poch_id\x18\x06 \x01(\x0c\x12\x17\n\x0f\x66rame_bytes_max\x18\x07 \x01(\r\x12\x16\n\x0e\x62lob_bytes_max\x18\x08 \x01(\x04\x12\x10\n\x08software\x18\t \x01(\t\x12\x0c\n\x04logs\x18\n \x01(\x04\x12\r\n\x05\x62lobs\x18\x0b \x01(\x04\x12\r\n\x05\x62ytes\x18\x0c \x01(\x04\"\x1a\n\x05Proof\x12\x11\n\tsignature\x18\x01 \x01(\x0c\"\x19\n\x06Resume\x12\x0f\n\x07\x63ursors\x18\x01 \x03(\x0c\"\x1c\n\tAskSketch\x12\x0f\n\x07symbols\x18\x01 \x01(\r\"J\n\x06Sketch\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x10\n\x08\x65lements\x18\x02 \x01(\x04\x12\r\n\x05\x66irst\x18\x03 \x01(\r\x12\x0f\n\x07symbols\x18\x04 \x01(\x0c\"\'\n\x08SeqRange\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04last\x18\x02 \x01(\x04\"\x95\x01\n\nOfferedRun\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04last\x18\x02 \x01(\x04\x12.\n\nblob_class\x18\x03 \x01(\x0e\x32\x1a.meshbox.wire.v1.BlobClass\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12\x15\n\rlargest_bytes\x18\x05 \x01(\x04\x12\x14\n\x0c\x61ge_least_ms\x18\x06 \x01(\x04\"i\n\nOfferedLog\x12\x11\n\tnamespace\x18\x01 \x01(\r\x12\r\n\x05topic\x18\x02 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x03 \x01(\t\x12)\n\x04runs\x18\x04 \x03(\x0b\x32\x1b.meshbox.wire.v1.OfferedRun\"Q\n\x06Offers\x12\x0c\n\x04page\x18\x01 \x01(\r\x12)\n\x04logs\x18\x02 \x03(\x0b\x32\x1b.meshbox.wire.v1.OfferedLog\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\x0c\"C\n\tLogRanges\x12\x0b\n\x03log\x18\x01 \x01(\r\x12)\n\x06ranges\x18\x02 \x03(\x0b\x32\x19.meshbox.wire.v1.SeqRange\">\n\x04Want\x12\x0c\n\x04page\x18\x01 \x01(\r\x12(\n\x04logs\x18\x02 \x03(\x0b\x32\x1a.meshbox.wire.v1.LogRanges\"\xc6\x01\n\x04\x42lob\x12\x0c\n\x04page\x18\x01 \x01(\r\x12\x0b\n\x03log\x18\x02 \x01(\r\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12.\n\nblob_class\x18\x04 \x01(\x0e\x32\x1a.meshbox.wire.v1.BlobClass\x12\x0e\n\x06\x61ge_ms\x18\x05 \x01(\x04\x12\x0e\n\x06origin\x18\x06 \x01(\r\x12\x14\n\x0c\x63ontent_hash\x18\x07 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x08 \x01(\x04\x12\x0e\n\x06offset\x18\t \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\n \x01(\x0c\">\n\x05\x42lobs\x12\x0f\n\x07origins\x18\x01 \x03(\x0c\x12$\n\x05\x62lobs\x18\x02 \x03(\x0b\x32\x15.meshbox.wire.v1.Blob\">\n\x04Gone\x12\x0c\n\x04page\x18\x01 \x01(\r\x12(\n\x04logs\x18\x02 \x03(\x0b\x32\x1a.meshbox.wire.v1.LogRanges\"\x17\n\x07Settled\x12\x0c\n\x04page\x18\x01 \x01(\r\"%\n\x03\x45nd\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t*;\n\tBlobClass\x12\x15\n\x11\x42LOB_CLASS_OPAQUE\x10\x00\x12\x17\n\x13\x42LOB_CLASS_VERIFIED\x10\x01\x32\x45\n\x04Sync\x12=\n\x07Session\x12\x16.meshbox.wire.v1.Frame\x1a\x16.meshbox.wire.v1.Frame(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'meshbox.wire.v1.sync_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BLOBCLASS']._serialized_start=1638
-  _globals['_BLOBCLASS']._serialized_end=1697
+  _globals['_BLOBCLASS']._serialized_start=1837
+  _globals['_BLOBCLASS']._serialized_end=1896
   _globals['_FRAME']._serialized_start=48
-  _globals['_FRAME']._serialized_end=432
-  _globals['_HELLO']._serialized_start=435
-  _globals['_HELLO']._serialized_end=672
-  _globals['_PROOF']._serialized_start=674
-  _globals['_PROOF']._serialized_end=700
-  _globals['_RESUME']._serialized_start=702
-  _globals['_RESUME']._serialized_end=727
-  _globals['_SEQRANGE']._serialized_start=729
-  _globals['_SEQRANGE']._serialized_end=768
-  _globals['_OFFEREDRUN']._serialized_start=771
-  _globals['_OFFEREDRUN']._serialized_end=920
-  _globals['_OFFEREDLOG']._serialized_start=922
-  _globals['_OFFEREDLOG']._serialized_end=1027
-  _globals['_OFFERS']._serialized_start=1029
-  _globals['_OFFERS']._serialized_end=1110
-  _globals['_LOGRANGES']._serialized_start=1112
-  _globals['_LOGRANGES']._serialized_end=1179
-  _globals['_WANT']._serialized_start=1181
-  _globals['_WANT']._serialized_end=1243
-  _globals['_BLOB']._serialized_start=1246
-  _globals['_BLOB']._serialized_end=1444
-  _globals['_BLOBS']._serialized_start=1446
-  _globals['_BLOBS']._serialized_end=1508
-  _globals['_GONE']._serialized_start=1510
-  _globals['_GONE']._serialized_end=1572
-  _globals['_SETTLED']._serialized_start=1574
-  _globals['_SETTLED']._serialized_end=1597
-  _globals['_END']._serialized_start=1599
-  _globals['_END']._serialized_end=1636
-  _globals['_SYNC']._serialized_start=1699
-  _globals['_SYNC']._serialized_end=1768
+  _globals['_FRAME']._serialized_end=525
+  _globals['_HELLO']._serialized_start=528
+  _globals['_HELLO']._serialized_end=765
+  _globals['_PROOF']._serialized_start=767
+  _globals['_PROOF']._serialized_end=793
+  _globals['_RESUME']._serialized_start=795
+  _globals['_RESUME']._serialized_end=820
+  _globals['_ASKSKETCH']._serialized_start=822
+  _globals['_ASKSKETCH']._serialized_end=850
+  _globals['_SKETCH']._serialized_start=852
+  _globals['_SKETCH']._serialized_end=926
+  _globals['_SEQRANGE']._serialized_start=928
+  _globals['_SEQRANGE']._serialized_end=967
+  _globals['_OFFEREDRUN']._serialized_start=970
+  _globals['_OFFEREDRUN']._serialized_end=1119
+  _globals['_OFFEREDLOG']._serialized_start=1121
+  _globals['_OFFEREDLOG']._serialized_end=1226
+  _globals['_OFFERS']._serialized_start=1228
+  _globals['_OFFERS']._serialized_end=1309
+  _globals['_LOGRANGES']._serialized_start=1311
+  _globals['_LOGRANGES']._serialized_end=1378
+  _globals['_WANT']._serialized_start=1380
+  _globals['_WANT']._serialized_end=1442
+  _globals['_BLOB']._serialized_start=1445
+  _globals['_BLOB']._serialized_end=1643
+  _globals['_BLOBS']._serialized_start=1645
+  _globals['_BLOBS']._serialized_end=1707
+  _globals['_GONE']._serialized_start=1709
+  _globals['_GONE']._serialized_end=1771
+  _globals['_SETTLED']._serialized_start=1773
+  _globals['_SETTLED']._serialized_end=1796
+  _globals['_END']._serialized_start=1798
+  _globals['_END']._serialized_end=1835
+  _globals['_SYNC']._serialized_start=1898
+  _globals['_SYNC']._serialized_end=1967
 # @@protoc_insertion_point(module_scope)

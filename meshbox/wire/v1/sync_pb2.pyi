@@ -49,6 +49,8 @@ class Frame(_message.Message):
     GONE_FIELD_NUMBER: _builtins.int
     SETTLED_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    ASK_SKETCH_FIELD_NUMBER: _builtins.int
+    SKETCH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -67,6 +69,10 @@ class Frame(_message.Message):
     def settled(self) -> Global___Settled: ...
     @_builtins.property
     def end(self) -> Global___End: ...
+    @_builtins.property
+    def ask_sketch(self) -> Global___AskSketch: ...
+    @_builtins.property
+    def sketch(self) -> Global___Sketch: ...
     def __init__(
         self,
         *,
@@ -79,12 +85,14 @@ class Frame(_message.Message):
         gone: Global___Gone | None = ...,
         settled: Global___Settled | None = ...,
         end: Global___End | None = ...,
+        ask_sketch: Global___AskSketch | None = ...,
+        sketch: Global___Sketch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "body", b"body", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "want", b"want"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_sketch", b"ask_sketch", "blobs", b"blobs", "body", b"body", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "sketch", b"sketch", "want", b"want"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "body", b"body", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "want", b"want"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_sketch", b"ask_sketch", "blobs", b"blobs", "body", b"body", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "sketch", b"sketch", "want", b"want"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "resume", "offers", "want", "blobs", "gone", "settled", "end"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "resume", "offers", "want", "blobs", "gone", "settled", "end", "ask_sketch", "sketch"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -176,7 +184,7 @@ Global___Proof: _TypeAlias = Proof  # noqa: Y015
 @_typing.final
 class Resume(_message.Message):
     """Where the reader stands in the other's feed: cursors that the other minted, the newest first.
-    None, or none that is honoured: from the beginning.
+    None, or none that is honoured: what differs is found by sketch, or everything is listed.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -196,6 +204,61 @@ class Resume(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Resume: _TypeAlias = Resume  # noqa: Y015
+
+@_typing.final
+class AskSketch(_message.Message):
+    """The side that offers asks the reader for the first `symbols` symbols of its sketch, of which it
+    sends those that it has not sent yet. The key of all elements of a session is the epoch_id of the
+    side that was dialled.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOLS_FIELD_NUMBER: _builtins.int
+    symbols: _builtins.int
+    def __init__(
+        self,
+        *,
+        symbols: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["symbols", b"symbols"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskSketch: _TypeAlias = AskSketch  # noqa: Y015
+
+@_typing.final
+class Sketch(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    ELEMENTS_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    SYMBOLS_FIELD_NUMBER: _builtins.int
+    digest: _builtins.bytes
+    """16 bytes: the sum over all elements e of e * (e + 2^64), modulo 2^128"""
+    elements: _builtins.int
+    """how many logs the reader holds something of"""
+    first: _builtins.int
+    symbols: _builtins.bytes
+    """12 bytes each: the element in 8, its check in 4, little-endian"""
+    def __init__(
+        self,
+        *,
+        digest: _builtins.bytes = ...,
+        elements: _builtins.int = ...,
+        first: _builtins.int = ...,
+        symbols: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "elements", b"elements", "first", b"first", "symbols", b"symbols"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sketch: _TypeAlias = Sketch  # noqa: Y015
 
 @_typing.final
 class SeqRange(_message.Message):
@@ -301,7 +364,7 @@ class Offers(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     cursor: _builtins.bytes
-    """opaque: "everything up to here is settled" """
+    """opaque: "everything up to here is settled"; empty: a later page says it"""
     @_builtins.property
     def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferedLog]: ...
     def __init__(

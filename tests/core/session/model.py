@@ -8,32 +8,48 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from meshbox.core.ids import BlobClass, LogId, NodeId, Origin, node_id_of
+from meshbox.core.ids import BlobClass, LogId, LogKey, NodeId, Origin, node_id_of
 from meshbox.core.inventory import LogDraft, LogRecord
+from meshbox.core.reconcile import (
+    SYMBOL_BYTES,
+    Digest,
+    Sketch,
+    differing,
+    element_of,
+    pack_symbols,
+    unpack_symbols,
+)
 from meshbox.core.retention import RETENTION_MAX_MS, Retention, bucket_of
 from meshbox.core.session.assembly import content_hash
+from meshbox.core.session.comparing import SYMBOLS_FIRST
 from meshbox.core.session.effects import (
     AwaitChange,
     BlobsRead,
     ChooseCursor,
     Commit,
     Committed,
+    Compared,
+    CompareSketch,
     Effect,
     FeedRead,
     Finish,
     HeldBlob,
     LoadCursors,
+    MakeSketch,
     Proven,
     ReadBlobs,
     ReadFeed,
+    ReadLogs,
     ReadPart,
     ReadRecords,
     RecordsRead,
     Request,
     Send,
+    SketchMade,
 )
 from meshbox.core.session.frames import Blobs, Frame, Hello
 from meshbox.core.session.session import Session
@@ -43,6 +59,33 @@ from meshbox.wire.frames import decode, encode
 NODE_MS = 100 * RETENTION_MAX_MS
 RETENTION = Retention(RETENTION_MAX_MS)
 ORIGIN = Origin(b"\1" * 32, b"\2" * 4)
+
+
+class Moment(NamedTuple):
+    """What a node holds, for those that it shares no cursor with."""
+
+    elements: dict[int, LogKey]
+    cursor: bytes
+
+    @property
+    def digest(self) -> Digest:
+        return Digest().adding(self.elements)
+
+    def sketch(self, count: int) -> list[int]:
+        sketch = Sketch(list(self.elements))
+        for _ in sketch.extend(count):
+            pass
+        return sketch.symbols
+
+    def compare(self, request: CompareSketch) -> Compared:
+        if request.digest == self.digest:
+            return Compared((), len(self.elements), self.cursor)
+        theirs = unpack_symbols(request.symbols)
+        found = result_of(differing(self.sketch(len(theirs)), theirs))
+        logs = (
+            None if found is None else tuple(self.elements[e] for e in found & self.elements.keys())
+        )
+        return Compared(logs, len(self.elements), self.cursor)
 
 
 class ModelNode:
@@ -55,6 +98,7 @@ class ModelNode:
         self.blobs: dict[tuple[LogId, int], bytes] = {}
         self.records: dict[LogId, LogRecord] = {}
         self.cursors: dict[NodeId, list[bytes]] = {}
+        self.moments: dict[tuple[str, NodeId], Moment] = {}
         self.change = 0
         self.received: list[tuple[LogId, int]] = []
         self.feeds_read = 0
@@ -91,6 +135,18 @@ class ModelNode:
                 return request.cursors[0] if request.cursors else None
             case AwaitChange():
                 return None
+            case MakeSketch():
+                moment = self._moment("told", peer, request.key, anew=not request.first)
+                sketch = moment.sketch(request.end)[request.first :]
+                return SketchMade(moment.digest, pack_symbols(sketch))
+            case CompareSketch():
+                first = len(request.symbols) == SYMBOLS_FIRST * SYMBOL_BYTES
+                moment = self._moment("compared", peer, request.key, anew=first)
+                return moment.compare(request)
+            case ReadLogs():
+                by_key = {log.key: record for log, record in self.records.items()}
+                records = tuple(by_key.get(key) for key in request.keys)
+                return RecordsRead(records, NODE_MS, RETENTION)
             case ReadFeed():
                 return self._feed(request)
             case ReadRecords():
@@ -104,6 +160,14 @@ class ModelNode:
                 return None if data is None else data[request.offset : end]
             case Commit():
                 return self._commit(request, peer)
+
+    def _moment(self, what: str, peer: NodeId, key: bytes, *, anew: bool) -> Moment:
+        """What is held; for all asks of one session the same."""
+        if anew:
+            held = (record for record in self.records.values() if record.runs)
+            elements = {element_of(key, r.log.key, r.runs): r.log.key for r in held}
+            self.moments[what, peer] = Moment(elements, b"%d" % self.change)
+        return self.moments[what, peer]
 
     def _feed(self, request: ReadFeed) -> FeedRead:
         self.feeds_read += 1
@@ -252,6 +316,15 @@ class Pair:
         woken = side.node.ledger.take_woken()
         if side.proven in woken:
             side.do(side.session.wake(now_ms=self.now_ms))
+
+
+def result_of(work: Generator[None, None, Any]) -> Any:
+    """What `work` returns."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            return done.value
 
 
 def blobs_sent(side: Side) -> list[tuple[int, int, int]]:
