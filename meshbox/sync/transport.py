@@ -65,6 +65,15 @@ _SERVICE: Final = DESCRIPTOR.services_by_name["Sync"].full_name
 _METHOD: Final = "Session"
 
 
+_CUT: Final = (
+    grpc.RpcError,
+    grpc.aio.UsageError,
+    grpc.aio.InternalError,
+    asyncio.InvalidStateError,  # a dialler's call that is already over
+)
+"""What gRPC raises, by turns, for a write to a stream that is no more."""
+
+
 class FrameStream(Protocol):
     """One side of a bidirectional stream. One reader and one writer at a time."""
 
@@ -165,5 +174,5 @@ async def _read(side: Any) -> bytes | None:
 async def _write(side: Any, frame: bytes) -> None:
     try:
         await side.write(frame)
-    except (grpc.RpcError, grpc.aio.UsageError, grpc.aio.InternalError) as error:
+    except _CUT as error:
         raise PeerLost("the stream was cut") from error

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from meshbox.core.address import Endpoint
+from meshbox.core.errors import PeerLost
 from meshbox.identity.certificate import leaf
 from meshbox.identity.key import mint
 from meshbox.sync.transport import ServerStream, dial, listen
@@ -28,5 +31,22 @@ async def test_the_dialled_node_answers_and_another_does_not() -> None:
             assert await stream.read() is None
         async with asyncio.timeout(10), dial(other.node_id, bound) as stream:
             assert await stream.read() is None
+    finally:
+        await server.stop(grace=0)
+
+
+async def hang_up(stream: ServerStream) -> None:
+    await stream.read()
+
+
+async def test_a_write_to_a_stream_that_is_over_is_a_lost_peer() -> None:
+    identity = mint()
+    server, bound = await listen(hang_up, leaf=leaf(identity), endpoint=ANY)
+    try:
+        async with asyncio.timeout(10), dial(identity.node_id, bound) as stream:
+            await stream.write(b"frame")
+            assert await stream.read() is None
+            with pytest.raises(PeerLost):
+                await stream.write(b"too late")
     finally:
         await server.stop(grace=0)
