@@ -17,7 +17,7 @@ from tests.scenarios.compiled import preload
 
 SYNC_MS = 2_000
 TOPIC, AUTHOR = "a" * 64, "b" * 64
-READ = {"topics": {TOPIC: {}}}
+READ: dict[str, Any] = {"topics": {TOPIC: {}}}
 
 
 class SlowDisk(NamedTuple):
