@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from meshbox.core.address import Endpoint
-from meshbox.core.ids import LogKey
+from meshbox.core.errors import StoreFailed
+from meshbox.core.ids import LogKey, NodeId
 from meshbox.core.ranges import SeqRanges, union
 from meshbox.core.retention import RETENTION_MAX_MS
 from meshbox.identity.key import Identity, mint
@@ -102,7 +103,7 @@ class Node:
         self.node_id = self.identity.node_id
         self.clock = clock or ManualClock()
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self._store_class = store_class
+        self.store_class = store_class
         self._service_class = service_class
         self._store: EmbeddedStore | None = None
         self._service: SyncService | None = None
@@ -123,8 +124,10 @@ class Node:
         assert self._bound is not None, "not listening"
         return self._bound
 
-    async def start(self, endpoint: Endpoint | None = ANY_PORT) -> None:
-        self._store = await self._store_class.open(
+    async def start(
+        self, endpoint: Endpoint | None = ANY_PORT, *, adopted_from: NodeId | None = None
+    ) -> None:
+        self._store = await self.store_class.open(
             self.disk.open(),
             system_clock=self.clock,
             retention_ms=RETENTION_MAX_MS,
@@ -132,6 +135,7 @@ class Node:
             node_id=self.node_id,
             epoch_id=secrets.token_bytes(16),
             build_date_ms=BUILD_DATE_MS,
+            adopted_from=adopted_from,
         )
         self._service = self._service_class(
             store=self._store, identity=self.identity, node_version="test", log=self._log
@@ -147,6 +151,26 @@ class Node:
         if store is not None:
             await store.close()
         assert self.seen("peer.bug") == []
+
+    async def lose_power(self, *, unsynced_kept: int = 0) -> None:
+        """What was not synced is lost, but for the next `unsynced_kept` batches; then it starts
+        again at the same port. Needs a `MemoryDisk`."""
+        assert isinstance(self.disk, MemoryDisk)
+        endpoint = self.endpoint
+        self.disk.power_cut(unsynced_kept=unsynced_kept)
+        service, self._service = self.service, None
+        store, self._store = self.store, None
+        await service.stop()
+        with contextlib.suppress(StoreFailed):
+            await store.close()
+        await self.start(endpoint)
+
+    async def become(self, identity: Identity) -> None:
+        """Starts with another identity, which takes over the database, at the same port."""
+        former, endpoint = self.node_id, self.endpoint
+        await self.stop()
+        self.identity, self.node_id = identity, identity.node_id
+        await self.start(endpoint, adopted_from=former)
 
     async def restart(self) -> None:
         """Stops and starts at the same port."""
