@@ -1,8 +1,8 @@
 """A laboratory of network namespaces: several "machines" on one wire, cut and healed at will.
 
-Needs root and iproute2. The wire is a bridge in a namespace of its own, so that nothing of the
+Needs root and iproute2. A wire is a bridge in a namespace of its own, so that nothing of the
 host's network is touched and no firewall of the host stands in the way. Machine i is a namespace
-with eth0, 10.77.0.(i+1)/16, on that bridge.
+with ethW, 10.(77+W).0.(i+1)/16, on each wire W that it is plugged into; by default on wire 0.
 
     with Lab(machines=2) as lab:
         process = lab.run(lab.machines[0], ["python", "-c", "…"], stdout=subprocess.PIPE)
@@ -15,11 +15,14 @@ left behind.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from itertools import count
 from pathlib import Path
@@ -74,10 +77,14 @@ def _find_reason() -> str | None:
 
 
 class Lab(AbstractContextManager["Lab"]):
-    """`machines` namespaces on one bridge, up and connected once entered."""
+    """`machines` namespaces on one bridge, up and connected once entered.
 
-    def __init__(self, *, machines: int) -> None:
+    `wires`: for each machine the wires that it is plugged into, where there are several.
+    """
+
+    def __init__(self, *, machines: int, wires: Sequence[Sequence[int]] | None = None) -> None:
         assert 0 < machines <= MACHINES_MAX
+        self._wires = wires or [[0]] * machines
         prefix = f"mbx{os.getpid()}x{next(_serial)}"
         self.wire = f"{prefix}br"
         self.machines = [f"{prefix}n{i}" for i in range(machines)]
@@ -88,11 +95,14 @@ class Lab(AbstractContextManager["Lab"]):
         _remove_left_behind()
         try:
             self._make(self.wire)
-            self.ip(self.wire, "link", "add", "br0", "type", "bridge", "stp_state", "0")
-            self.ip(self.wire, "link", "set", "br0", "up")
-            for machine in self.machines:
+            for wire in sorted({wire for wires in self._wires for wire in wires}):
+                bridge = f"br{wire}"
+                self.ip(self.wire, "link", "add", bridge, "type", "bridge", "stp_state", "0")
+                self.ip(self.wire, "link", "set", bridge, "up")
+            for machine, wires in zip(self.machines, self._wires, strict=True):
                 self._make(machine)
-                self.plug(machine)
+                for wire in wires:
+                    self.plug(machine, wire=wire)
         except BaseException:
             self.close()
             raise
@@ -132,40 +142,54 @@ class Lab(AbstractContextManager["Lab"]):
         self._processes.append(process)
         return process
 
-    def address(self, machine: str) -> str:
-        """The IPv4 address that a machine got first."""
-        return f"10.77.0.{self.machines.index(machine) + 1}"
+    def connect(self, machine: str, port: int, *, timeout_s: float = 10) -> socket.socket:
+        """A TCP connection to a port of a machine's own loopback, for a process of this host."""
+        with ThreadPoolExecutor(1) as inside:
+            return inside.submit(_connect_inside, machine, port, timeout_s).result()
 
-    def plug(self, machine: str, *, interface: str = "eth0") -> None:
-        """Connects a machine to the wire by a new cable, with its first address."""
-        cable = self._cable(machine)
-        peer = ("type", "veth", "peer", "name", interface, "netns", machine)
+    def address(self, machine: str, *, wire: int = 0) -> str:
+        """The IPv4 address of a machine on a wire."""
+        return f"10.{77 + wire}.0.{self.machines.index(machine) + 1}"
+
+    def plug(self, machine: str, *, wire: int = 0, interface: str | None = None) -> None:
+        """Connects a machine to a wire by a new cable, with its first address there."""
+        cable, name = self._cable(machine, wire), interface or f"eth{wire}"
+        peer = ("type", "veth", "peer", "name", name, "netns", machine)
         self.ip(self.wire, "link", "add", cable, *peer)
-        self.ip(self.wire, "link", "set", cable, "master", "br0", "up")
+        self.ip(self.wire, "link", "set", cable, "master", f"br{wire}", "up")
         self.ip(machine, "link", "set", "lo", "up")
-        self.ip(machine, "link", "set", interface, "up")
-        self.ip(machine, "addr", "add", f"{self.address(machine)}/16", "dev", interface)
-        self.ip(machine, "route", "add", "224.0.0.0/4", "dev", interface)
+        self.ip(machine, "link", "set", name, "up")
+        self.ip(machine, "addr", "add", f"{self.address(machine, wire=wire)}/16", "dev", name)
+        self.ip(machine, "route", "append", "224.0.0.0/4", "dev", name)
 
-    def unplug(self, machine: str) -> None:
+    def unplug(self, machine: str, *, wire: int = 0) -> None:
         """Takes the cable away with the interface, as leaving a container's network does."""
-        self.ip(self.wire, "link", "del", self._cable(machine))
+        self.ip(self.wire, "link", "del", self._cable(machine, wire))
 
-    def cut(self, machine: str, *, carrier: bool = False) -> None:
+    def cut(self, machine: str, *, wire: int = 0, carrier: bool = False) -> None:
         """Nothing passes any more. With `carrier` the link stays up, as behind a failed switch."""
         change = ("nomaster",) if carrier else ("down",)
-        self.ip(self.wire, "link", "set", self._cable(machine), *change)
+        self.ip(self.wire, "link", "set", self._cable(machine, wire), *change)
 
-    def heal(self, machine: str) -> None:
+    def heal(self, machine: str, *, wire: int = 0) -> None:
         """Undoes either kind of `cut`."""
-        self.ip(self.wire, "link", "set", self._cable(machine), "master", "br0", "up")
+        cable = self._cable(machine, wire)
+        self.ip(self.wire, "link", "set", cable, "master", f"br{wire}", "up")
 
-    def _cable(self, machine: str) -> str:
-        return f"v{self.machines.index(machine)}"
+    def _cable(self, machine: str, wire: int) -> str:
+        return f"v{self.machines.index(machine)}w{wire}"
 
     def _make(self, namespace: str) -> None:
         _ip("netns", "add", namespace)
         self._made.append(namespace)
+
+
+def _connect_inside(machine: str, port: int, timeout_s: float) -> socket.socket:
+    """For a thread that ends with it: the thread moves to the machine, the socket stays there."""
+    with Path(f"/run/netns/{machine}").open("rb") as namespace:
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0) != 0:
+            raise LabFailed(f"setns: {os.strerror(ctypes.get_errno())}")
+    return socket.create_connection(("127.0.0.1", port), timeout_s)
 
 
 def _ip(*arguments: str) -> str:
