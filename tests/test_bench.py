@@ -26,12 +26,16 @@ ROOT = Path(__file__).parent.parent
 RUN_S_MAX = 90.0
 END_S_MAX = 20.0
 
-FIELDS = ["name", "unit", "median", "min", "max", "n", "goal", "baseline", "machine"]
+FIELDS = [
+    *("name", "unit", "median", "min", "max", "n", "goal", "baseline", "recorded"),
+    "machine",
+]
 
 SMALL = {
     "deposits": ["--seconds=0.2"],
     "deposits-batch": ["--seconds=0.2"],
     "poll-idle": ["--seconds=0.2", "--blobs=50"],
+    "mixed": ["--seconds=0.2", "--blobs=50"],
     "propagation": ["--seconds=0.5"],
     "catchup": ["--blobs=300"],
     "open": ["--blobs=100"],
@@ -43,9 +47,10 @@ PRINCIPAL = {
     "deposits": {"deposits.64.rate", "deposits.64.p99", "deposits.1.rate"},
     "deposits-batch": {"deposits-batch.rate"},
     "poll-idle": {"poll-idle.50.16.rate", "poll-idle.50.1.rate"},
+    "mixed": {"mixed.rate", "mixed.p99"},
     "propagation": {"propagation.2.p50", "propagation.2.p99"},
     "catchup": {"catchup.300.time", "catchup.300.b_rss_growth"},
-    "open": {"open.0.ready", "open.0.rss", "open.100.ready", "open.100.rss"},
+    "open": {f"open.{n}.{what}" for n in (0, 100) for what in ("ready", "rss", "disk")},
     "idle": {"idle.a_cpu"},
 }
 
@@ -83,7 +88,8 @@ def test_a_benchmark_says_what_it_measured(name: str, tmp_path: Path) -> None:
 def test_deposits_are_compared_with_a_baseline_of_the_same_run(tmp_path: Path) -> None:
     rows = rows_of("deposits", tmp_path, "--dialect=blobs", "--baseline=fdatasync")
     assert rows["deposits.64.rate"]["baseline"] > 0
-    assert rows["deposits.64.rate"]["goal"] == 3000
+    assert rows["deposits.64.rate"]["goal"] == 4000
+    assert rows["deposits.64.rate"]["recorded"] == 1841
 
 
 def test_people_get_a_table(tmp_path: Path) -> None:
@@ -147,11 +153,11 @@ def test_a_percentile_is_one_of_the_values() -> None:
 def test_figures_become_rows_of_median_and_extremes(tmp_path: Path) -> None:
     figures = Figures()
     for value in (3.0, 1.0, 8.0):
-        figures.add("speed", "polls/s", value, goal=2.0, baseline=value * 2)
+        figures.add("speed", "polls/s", value, goal=2.0, baseline=value * 2, recorded=5.0)
     figures.add("unknown", "ms", None)
     (row,) = figures.rows(describe(tmp_path))
     assert (row.median, row.min, row.max, row.n) == (3, 1, 8, 3)
-    assert (row.goal, row.baseline) == (2, 6)
+    assert (row.goal, row.baseline, row.recorded) == (2, 6, 5)
 
 
 def test_the_blobs_of_a_log_ascend_and_differ() -> None:

@@ -20,6 +20,7 @@ from scripts.benchmarks.faults import BenchFailed
 from scripts.benchmarks.idle import idle
 from scripts.benchmarks.loop import run
 from scripts.benchmarks.machine import describe, is_in_memory
+from scripts.benchmarks.mixed import mixed
 from scripts.benchmarks.open_store import open_store
 from scripts.benchmarks.options import Options
 from scripts.benchmarks.poll_idle import poll_idle
@@ -31,6 +32,7 @@ BENCHMARKS: Final[dict[str, Callable[[Options], Awaitable[Figures]]]] = {
     "deposits": deposits,
     "deposits-batch": deposits_batch,
     "poll-idle": poll_idle,
+    "mixed": mixed,
     "propagation": propagation,
     "catchup": catchup,
     "open": open_store,
@@ -108,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--runs", type=_positive, default=3, help="how often each is measured (3)")
     add("--dir", type=Path, help="a folder on a disk, for the nodes (/var/tmp)")
     add("--seconds", type=float, help="of each measured stretch")
-    add("--blobs", type=_positive, help="how many are stored: poll-idle, catchup, open")
+    add("--blobs", type=_positive, help="how many are stored: poll-idle, mixed, catchup, open")
     add("--nodes", type=_positive, default=2, help="of propagation (2)")
     add("--dialect", choices=list(DIALECTS), default="blips", help="the API generation (blips)")
     add("--baseline", choices=list(WRITES), default="rocksdb", help="of deposits (rocksdb)")

@@ -12,10 +12,11 @@ from scripts.benchmarks.connection import send_all
 from scripts.benchmarks.load import Load, run_load
 from scripts.benchmarks.options import Options
 from scripts.benchmarks.processes import Node, Stage
+from scripts.benchmarks.recorded import POLLS
 from scripts.benchmarks.requests import DIALECTS, Log, Texts, filling, logs, name_of, poll
 from scripts.benchmarks.rows import Figures
 
-SIZES: Final = (100, 10_000, 100_000)
+SIZES: Final = (100, 10_000, 100_000, 1_000_000)
 CLIENTS: Final = (16, 1)
 LOGS: Final = 10
 SECONDS: Final = 2.0
@@ -24,7 +25,7 @@ RATE_GOAL: Final = 10_000.0
 
 
 async def poll_idle(options: Options) -> Figures:
-    """Polls a second of topics of three sizes, in one node that holds them all."""
+    """Polls a second of topics of four sizes, in one node that holds them all."""
     figures = Figures()
     sizes = SIZES if options.blobs is None else (options.blobs,)
     topics = {size: logs(LOGS, label=f"poll {size}") for size in sizes}
@@ -40,12 +41,22 @@ async def poll_idle(options: Options) -> Figures:
                 for size, some in topics.items():
                     load, cpu_ms = await _polls(node, some, size, clients, options)
                     name = f"poll-idle.{size}.{clients}"
-                    goal = RATE_GOAL if clients == max(CLIENTS) else None
-                    base = unknown.per_second
+                    recorded = POLLS.get((size, clients))
                     figures.add(
-                        f"{name}.rate", "polls/s", load.per_second, goal=goal, baseline=base
+                        f"{name}.rate",
+                        "polls/s",
+                        load.per_second,
+                        goal=RATE_GOAL if clients == max(CLIENTS) else None,
+                        baseline=unknown.per_second,
+                        recorded=recorded and recorded.rate,
                     )
-                    figures.add(f"{name}.p99", "ms", load.p99_ms, baseline=unknown.p99_ms)
+                    figures.add(
+                        f"{name}.p99",
+                        "ms",
+                        load.p99_ms,
+                        baseline=unknown.p99_ms,
+                        recorded=recorded and recorded.p99_ms,
+                    )
                     figures.add(f"{name}.node_cpu", "ms/poll", cpu_ms)
                     figures.add(f"{name}.client_cpu", "% of a core", load.client_cpu)
     return figures

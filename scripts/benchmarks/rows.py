@@ -21,7 +21,8 @@ _DIGITS: Final = 4
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One figure. `baseline` is the median of the same measurement of what it is compared with."""
+    """One figure. `baseline` is the median of the same measurement, in the same run, of what it is
+    compared with; `recorded` what was measured once of another server, on another day."""
 
     name: str
     unit: str
@@ -31,6 +32,7 @@ class Row(msgspec.Struct, frozen=True):
     n: int
     goal: float | None
     baseline: float | None
+    recorded: float | None
     machine: Machine
 
 
@@ -38,6 +40,7 @@ class Row(msgspec.Struct, frozen=True):
 class _Series:
     unit: str
     goal: float | None
+    recorded: float | None
     values: list[float] = field(default_factory=list)
     baselines: list[float] = field(default_factory=list)
 
@@ -56,11 +59,12 @@ class Figures:
         *,
         goal: float | None = None,
         baseline: float | None = None,
+        recorded: float | None = None,
     ) -> None:
         """Adds one run's value; None (not to be known on this system) adds nothing."""
         if value is None:
             return
-        series = self._series.setdefault(name, _Series(unit, goal))
+        series = self._series.setdefault(name, _Series(unit, goal, recorded))
         series.values.append(value)
         if baseline is not None:
             series.baselines.append(baseline)
@@ -79,7 +83,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def show(rows: Sequence[Row], console: Console) -> None:
     """Rows as a table for people."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("name", "median", "min", "max", "n", "unit", "goal", "baseline"):
+    for heading in ("name", "median", "min", "max", "n", "unit", "goal", "baseline", "recorded"):
         is_text = heading in ("name", "unit")
         table.add_column(heading, justify="left" if is_text else "right", no_wrap=True)
     for row in rows:
@@ -89,7 +93,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
             str(row.n),
             row.unit,
             _goal(row),
-            "" if row.baseline is None else _text(row.baseline),
+            *("" if value is None else _text(value) for value in (row.baseline, row.recorded)),
         )
     console.print(table)
 
@@ -104,6 +108,7 @@ def _row(name: str, series: _Series, machine: Machine) -> Row:
         n=len(series.values),
         goal=series.goal,
         baseline=_rounded(statistics.median(series.baselines)) if series.baselines else None,
+        recorded=series.recorded,
         machine=machine,
     )
 
