@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Final
@@ -43,6 +44,7 @@ from meshbox.node.opening import Opened, give_up, open_folder
 from meshbox.node.release import VERSION
 from meshbox.node.settings import Resolved
 from meshbox.sync.service import SyncService
+from meshbox.sync.transport import GrpcTransport
 
 OUTSIDE_S_MAX: Final = 3.0
 """Seconds for everything that faces the outside to end."""
@@ -159,6 +161,8 @@ class Node:
         sync = SyncService(
             store=opened.store,
             identity=opened.identity,
+            transport=GrpcTransport(opened.identity),
+            rng=random.SystemRandom(),
             node_version=VERSION,
             log=self._log_peers,
         )

@@ -68,7 +68,7 @@ class SessionRunner:
         self._over = asyncio.Event()
         self._answered = asyncio.Event()
         self._bug: BaseException | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
 
     @property
     def ended(self) -> bool:
@@ -136,12 +136,12 @@ class SessionRunner:
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._reap)
         return task
 
     def _reap(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and task.exception() is not None:
             self._bug = task.exception()
             self._over.set()

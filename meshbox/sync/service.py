@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 import time
 from collections.abc import Callable, Iterable
 from typing import Final
-
-import grpc.aio
 
 from meshbox.core.address import Endpoint
 from meshbox.core.errors import IdentityLost, MeshboxError, NodeStopping, SessionReplaced
@@ -23,7 +20,6 @@ from meshbox.core.limits import BLOB_BYTES_MAX, FRAME_BYTES_LIMIT
 from meshbox.core.session.frames import Hello, Totals
 from meshbox.core.session.session import Session
 from meshbox.core.wants import WantLedger
-from meshbox.identity.certificate import leaf
 from meshbox.identity.key import Identity
 from meshbox.identity.proof import NONCE_BYTES
 from meshbox.storage.interface import MailboxStore
@@ -33,7 +29,7 @@ from meshbox.sync.peers import STATIC, Peer, Peers, stays
 from meshbox.sync.runner import SessionRunner
 from meshbox.sync.status import PeerStatus
 from meshbox.sync.summaries import Summaries
-from meshbox.sync.transport import FrameStream, ServerStream, dial, listen
+from meshbox.sync.transport import FrameStream, Transport
 
 TICK_S: Final = 0.25
 """Seconds between ticks of the sessions: time-outs are in whole seconds."""
@@ -52,8 +48,16 @@ class SyncService:
     """Keeps this node equal with the peers it is told of."""
 
     def __init__(
-        self, *, store: MailboxStore, identity: Identity, node_version: str, log: Log
+        self,
+        *,
+        store: MailboxStore,
+        identity: Identity,
+        transport: Transport,
+        rng: random.Random,
+        node_version: str,
+        log: Log,
     ) -> None:
+        """`rng` makes nonces: the system's, but for a simulation."""
         self.failed: asyncio.Future[MeshboxError] = asyncio.get_running_loop().create_future()
         self.ledger = WantLedger()
         self._store = store
@@ -61,12 +65,12 @@ class SyncService:
         self._identity = identity
         self._software = f"meshbox/{node_version}"
         self._log = log
-        self._leaf = leaf(identity)
-        self._authenticator = NodeAuthenticator(identity, self._leaf.fingerprint)
-        self._peers = Peers(random.SystemRandom())
+        self._transport = transport
+        self._rng = rng
+        self._authenticator = NodeAuthenticator(identity, transport.leaf_fingerprint)
+        self._peers = Peers(rng)
         self._runners: dict[SessionRunner, asyncio.Future[None]] = {}
         self._dialling: dict[NodeId, Dialling] = {}
-        self._server: grpc.aio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -79,8 +83,7 @@ class SyncService:
         """Listens (None: only dials) and begins; the endpoint as bound. `ListenFailed`."""
         bound = None
         if endpoint is not None:
-            listening = listen(self._answer, leaf=self._leaf, endpoint=endpoint)
-            self._server, bound = await listening
+            bound = await self._transport.listen(self._answer, endpoint)
         self._ticker = asyncio.create_task(self._tick())
         return bound
 
@@ -120,14 +123,13 @@ class SyncService:
     async def stop(self) -> None:
         """Ends all sessions with a word and takes no more; within about 2 s."""
         self._stopping = True
-        closing = [] if self._server is None else [self._server.stop(grace=STOP_S)]
         tasks = [dialling.task for dialling in self._dialling.values()]
         for peer in self._peers:
             if peer.runner is None and peer.node_id in self._dialling:
                 self._dialling[peer.node_id].task.cancel()
         for runner in tuple(self._runners):
             runner.close(NodeStopping.code, "the node is being stopped")
-        await asyncio.gather(*closing, self._last_words())
+        await asyncio.gather(self._transport.stop(grace_s=STOP_S), self._last_words())
         for task in (*tasks, self._ticker):
             if task is not None:
                 task.cancel()
@@ -137,7 +139,7 @@ class SyncService:
         if self._runners:
             await asyncio.wait(self._runners.values(), timeout=STOP_S)
 
-    async def _answer(self, stream: ServerStream) -> None:
+    async def _answer(self, stream: FrameStream) -> None:
         """The answering side of a session."""
         await self._run(stream, dialled=None)
 
@@ -156,7 +158,7 @@ class SyncService:
 
     async def _dial(self, peer: Peer) -> None:
         for endpoint in peer.endpoints:
-            async with dial(peer.node_id, endpoint) as stream:
+            async with self._transport.dial(peer.node_id, endpoint) as stream:
                 runner = await self._run(stream, dialled=peer.node_id)
             if runner.proven_ms is not None:
                 return
@@ -203,9 +205,9 @@ class SyncService:
     async def _hello(self, *, answering: bool) -> Hello:
         return Hello(
             node_key=node_key_of(self._identity.node_id),
-            nonce=secrets.token_bytes(NONCE_BYTES),
+            nonce=self._rng.randbytes(NONCE_BYTES),
             epoch_id=self._store.epoch.id,
-            leaf_fingerprint=self._leaf.fingerprint if answering else b"",
+            leaf_fingerprint=self._transport.leaf_fingerprint if answering else b"",
             frame_bytes_max=FRAME_BYTES_LIMIT,
             blob_bytes_max=BLOB_BYTES_MAX,
             software=self._software,
@@ -257,7 +259,7 @@ class SyncService:
 
     def _wake(self) -> None:
         """Lets sessions ask for what another session no longer asks for."""
-        for node_id in self.ledger.take_woken():
+        for node_id in sorted(self.ledger.take_woken()):
             peer = self._peers.get(node_id)
             if peer is not None and peer.runner is not None:
                 asyncio.get_running_loop().call_soon(peer.runner.wake)
@@ -281,4 +283,4 @@ class LedgerFilling:
 
 
 def _now_ms() -> int:
-    return time.monotonic_ns() // 1_000_000
+    return int(asyncio.get_running_loop().time() * 1_000)

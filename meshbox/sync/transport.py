@@ -3,6 +3,8 @@
 Design C of the identity: the server shows a P-256 leaf that its Ed25519 identity issued; the
 dialler's only trust anchor is made from the node id that it dials. So a channel that is open is a
 channel to that node, whatever the address said.
+
+`Transport` is all that the service knows of it: the simulation puts another in its place.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
 import grpc
@@ -19,7 +22,8 @@ from meshbox.core.address import Endpoint
 from meshbox.core.errors import ListenFailed, PeerLost
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import FRAME_BYTES_LIMIT, SYNC_STREAMS_MAX
-from meshbox.identity.certificate import LEAF_NAME, Leaf, trust_anchor
+from meshbox.identity.certificate import LEAF_NAME, leaf, trust_anchor
+from meshbox.identity.key import Identity
 from meshbox.wire.v1.sync_pb2 import DESCRIPTOR
 
 KEEPALIVE_MS: Final = 5_000
@@ -125,42 +129,76 @@ class ClientStream:
             await self._call.done_writing()
 
 
-async def listen(
-    answer: Callable[[ServerStream], Awaitable[None]], *, leaf: Leaf, endpoint: Endpoint
-) -> tuple[grpc.aio.Server, Endpoint]:
-    """A started server and the endpoint as bound; `ListenFailed` when the address is taken.
-
-    `answer` is called for every stream that is dialled, which ends when it returns.
-    """
-
-    async def session(_: Any, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-        await answer(ServerStream(context))
-
-    server = grpc.aio.server(options=_SERVER, maximum_concurrent_rpcs=SYNC_STREAMS_MAX)
-    handlers: dict[str, Any] = {_METHOD: grpc.stream_stream_rpc_method_handler(session)}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
-    credentials = grpc.ssl_server_credentials([(leaf.key_pem, leaf.chain_pem)])
-    try:
-        port = server.add_secure_port(str(endpoint), credentials)
-    except RuntimeError as error:
-        raise ListenFailed(f"cannot listen for sync on {endpoint}: address in use") from error
-    if port == 0:
-        raise ListenFailed(f"cannot listen for sync on {endpoint}")
-    await server.start()
-    return server, Endpoint(endpoint.host, port)
+Answer = Callable[[FrameStream], Awaitable[None]]
+"""Called for every stream that is dialled, which ends when it returns."""
 
 
-@contextlib.asynccontextmanager
-async def dial(node_id: NodeId, endpoint: Endpoint) -> AsyncIterator[ClientStream]:
-    """A stream to `node_id` and nobody else; one that cannot be reached ends at the first read."""
-    credentials = grpc.ssl_channel_credentials(trust_anchor(node_id))
-    channel = grpc.aio.secure_channel(str(endpoint), credentials, options=_CLIENT)
-    async with channel:
-        call: Any = channel.stream_stream(f"/{_SERVICE}/{_METHOD}")()
+class Transport(Protocol):
+    """How streams come to be. One owner; `stop` before it is let go."""
+
+    @property
+    def leaf_fingerprint(self) -> bytes:
+        """Of the certificate that diallers see: it ties their proof to this transport."""
+
+    async def listen(self, answer: Answer, endpoint: Endpoint) -> Endpoint:
+        """Takes streams from now on; the endpoint as bound. `ListenFailed` when it is taken."""
+
+    def dial(self, node_id: NodeId, endpoint: Endpoint) -> AbstractAsyncContextManager[FrameStream]:
+        """A stream to `node_id` and nobody else; one that cannot be reached ends at the first
+        read."""
+
+    async def stop(self, *, grace_s: float) -> None:
+        """Takes no more streams; those open are cut after `grace_s`."""
+
+
+class GrpcTransport:
+    """`Transport` over TLS, with the leaf of an identity."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._leaf = leaf(identity)
+        self._server: grpc.aio.Server | None = None
+
+    @property
+    def leaf_fingerprint(self) -> bytes:
+        """See `Transport`."""
+        return self._leaf.fingerprint
+
+    async def listen(self, answer: Answer, endpoint: Endpoint) -> Endpoint:
+        """See `Transport`."""
+
+        async def session(_: Any, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+            await answer(ServerStream(context))
+
+        server = grpc.aio.server(options=_SERVER, maximum_concurrent_rpcs=SYNC_STREAMS_MAX)
+        handlers: dict[str, Any] = {_METHOD: grpc.stream_stream_rpc_method_handler(session)}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
+        pair = (self._leaf.key_pem, self._leaf.chain_pem)
         try:
-            yield ClientStream(call)
-        finally:
-            call.cancel()
+            port = server.add_secure_port(str(endpoint), grpc.ssl_server_credentials([pair]))
+        except RuntimeError as error:
+            raise ListenFailed(f"cannot listen for sync on {endpoint}: address in use") from error
+        if port == 0:
+            raise ListenFailed(f"cannot listen for sync on {endpoint}")
+        await server.start()
+        self._server = server
+        return Endpoint(endpoint.host, port)
+
+    @contextlib.asynccontextmanager
+    async def dial(self, node_id: NodeId, endpoint: Endpoint) -> AsyncIterator[FrameStream]:
+        """See `Transport`."""
+        credentials = grpc.ssl_channel_credentials(trust_anchor(node_id))
+        channel = grpc.aio.secure_channel(str(endpoint), credentials, options=_CLIENT)
+        async with channel:
+            call: Any = channel.stream_stream(f"/{_SERVICE}/{_METHOD}")()
+            try:
+                yield ClientStream(call)
+            finally:
+                call.cancel()
+
+    async def stop(self, *, grace_s: float) -> None:
+        """See `Transport`."""
+        if self._server is not None:
+            await self._server.stop(grace=grace_s)
 
 
 async def _read(side: Any) -> bytes | None:

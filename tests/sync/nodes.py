@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import random
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ from meshbox.storage.memory import MemoryKeyValue
 from meshbox.storage.rocksdb import open_rocksdb
 from meshbox.sync.service import SyncService
 from meshbox.sync.status import PeerStatus
+from meshbox.sync.transport import GrpcTransport
 from tests.clocks import BUILD_DATE_MS, ManualClock
 from tests.contract.material import NO_BOUND, blob, log_of, put
 
@@ -138,7 +140,12 @@ class Node:
             adopted_from=adopted_from,
         )
         self._service = self._service_class(
-            store=self._store, identity=self.identity, node_version="test", log=self._log
+            store=self._store,
+            identity=self.identity,
+            transport=GrpcTransport(self.identity),
+            rng=random.SystemRandom(),
+            node_version="test",
+            log=self._log,
         )
         self._bound = await self._service.start(endpoint)
 
