@@ -38,6 +38,7 @@ SMALL = {
     "mixed": ["--seconds=0.2", "--blobs=50"],
     "propagation": ["--seconds=0.5"],
     "catchup": ["--blobs=300"],
+    "mesh": ["--blobs=60", "--nodes=3"],
     "open": ["--blobs=100"],
     "idle": ["--seconds=0.5"],
 }
@@ -50,6 +51,7 @@ PRINCIPAL = {
     "mixed": {"mixed.rate", "mixed.p99"},
     "propagation": {"propagation.2.p50", "propagation.2.p99"},
     "catchup": {"catchup.300.time", "catchup.300.b_rss_growth"},
+    "mesh": {"mesh.3.ratio", "mesh.3.duplicates"},
     "open": {f"open.{n}.{what}" for n in (0, 100) for what in ("ready", "rss", "disk")},
     "idle": {"idle.a_cpu"},
 }

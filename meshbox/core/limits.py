@@ -136,9 +136,6 @@ CURSORS_KEPT: Final = 4
 PEERS_KEPT_MAX: Final = 4_096
 """Peers whose cursors are kept; the one quiet for longest is forgotten, and reconciles again."""
 
-REFILL_LOGS_MAX: Final = 65_536
-"""Logs on the list of those to be asked for by name (design.md 4.7): 3 MB. The oldest go first."""
-
 CURSOR_BYTES_MAX: Final = 256
 """Bytes of another node's opaque cursor."""
 
@@ -154,6 +151,9 @@ offers at its bounds."""
 
 FRAME_BLOBS_MAX: Final = 256
 """Blobs of one sync frame."""
+
+NAMES_MAX: Final = 4_096
+"""Names of logs, and of origins, that a direction of a session remembers: about 1 MB a peer."""
 
 SKETCH_SYMBOLS_MAX: Final = 8_192
 """Symbols of a sketch, 96 KiB: they tell about 6,000 differing logs. A listing of more costs

@@ -30,7 +30,6 @@ class Family(Enum):
     DUE = "due"
     TOPIC = "topic"
     PEER = "peer"
-    REFILL = "refill"
     META = "meta"
 
 

@@ -24,7 +24,8 @@ from meshbox.storage.interface import MailboxStore
 from meshbox.sync.requests import StoreRequests
 from meshbox.sync.summaries import Summaries
 from meshbox.sync.transport import FrameStream
-from meshbox.wire.frames import from_bytes, to_bytes
+from meshbox.wire.decoding import FrameDecoder
+from meshbox.wire.encoding import FrameEncoder
 
 LAST_WORDS_S: Final = 1.0
 """Seconds for the last frames to be written to a peer that may be gone, and again for it to
@@ -64,6 +65,8 @@ class SessionRunner:
         self._on_step = on_step
         self._on_store_error = on_store_error
         self._requests: StoreRequests | None = None
+        self._encoder = FrameEncoder()
+        self._decoder = FrameDecoder()
         self._outbox: asyncio.Queue[Frame | None] = asyncio.Queue()
         self._over = asyncio.Event()
         self._answered = asyncio.Event()
@@ -162,7 +165,7 @@ class SessionRunner:
         while (raw := await self._stream.read()) is not None:
             self.bytes_in += len(raw)
             try:
-                effects = self.session.receive(from_bytes(raw), now_ms=self._clock())
+                effects = self.session.receive(self._decoder.decode(raw), now_ms=self._clock())
             except PeerError as error:
                 effects = self.session.fault(error, now_ms=self._clock())
             self._carry_out(effects)
@@ -181,7 +184,7 @@ class SessionRunner:
 
     async def _write_frames(self) -> None:
         while (frame := await self._outbox.get()) is not None:
-            raw = to_bytes(frame)
+            raw = self._encoder.encode(frame)
             self.bytes_out += len(raw)
             try:
                 await self._stream.write(raw)

@@ -20,6 +20,7 @@ from scripts.benchmarks.faults import BenchFailed
 from scripts.benchmarks.idle import idle
 from scripts.benchmarks.loop import run
 from scripts.benchmarks.machine import describe, is_in_memory
+from scripts.benchmarks.mesh import mesh
 from scripts.benchmarks.mixed import mixed
 from scripts.benchmarks.open_store import open_store
 from scripts.benchmarks.options import Options
@@ -35,6 +36,7 @@ BENCHMARKS: Final[dict[str, Callable[[Options], Awaitable[Figures]]]] = {
     "mixed": mixed,
     "propagation": propagation,
     "catchup": catchup,
+    "mesh": mesh,
     "open": open_store,
     "idle": idle,
 }
@@ -110,8 +112,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--runs", type=_positive, default=3, help="how often each is measured (3)")
     add("--dir", type=Path, help="a folder on a disk, for the nodes (/var/tmp)")
     add("--seconds", type=float, help="of each measured stretch")
-    add("--blobs", type=_positive, help="how many are stored: poll-idle, mixed, catchup, open")
-    add("--nodes", type=_positive, default=2, help="of propagation (2)")
+    add(
+        "--blobs", type=_positive, help="how many are stored: poll-idle, mixed, catchup, mesh, open"
+    )
+    add("--nodes", type=_positive, help="of propagation (2) and mesh (10)")
     add("--dialect", choices=list(DIALECTS), default="blips", help="the API generation (blips)")
     add("--baseline", choices=list(WRITES), default="rocksdb", help="of deposits (rocksdb)")
     add("--seed", type=int, default=1, help="of contents and choices (1)")

@@ -17,7 +17,7 @@ class Options:
     """Of each measured stretch."""
     blobs: int | None = None
     """How many are there when the measurement begins."""
-    nodes: int = 2
+    nodes: int | None = None
     dialect: str = "blips"
     baseline: str = "rocksdb"
     seed: int = 1

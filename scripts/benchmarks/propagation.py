@@ -23,6 +23,7 @@ from scripts.benchmarks.processes import Node, Stage
 from scripts.benchmarks.requests import DIALECTS, Deposits, Dialect, Log, Texts, logs, poll
 from scripts.benchmarks.rows import Figures, percentile
 
+NODES: Final = 2
 RATE: Final = 100
 """Deposits a second, at all nodes together."""
 SECONDS: Final = 10.0
@@ -45,7 +46,7 @@ async def propagation(options: Options) -> Figures:
     for run in range(options.runs):
         with Stage(options.folder) as stage:
             nodes: list[Node] = []
-            for i in range(options.nodes):
+            for i in range(options.nodes or NODES):
                 peers = (f"--peer={node.peer_address}" for node in nodes)
                 nodes.append(stage.node(f"node{i}", *peers))
             spread = _Spread(nodes, options, seed=options.seed + run)

@@ -22,8 +22,8 @@ from meshbox.core.session.frames import AskSketch, End, Frame, Hello, Proof, Res
 from meshbox.identity.certificate import LEAF_NAME, trust_anchor
 from meshbox.identity.key import Identity, mint
 from meshbox.sync.authenticator import NodeAuthenticator
-from meshbox.wire.frames import decode, encode
-from meshbox.wire.v1 import sync_pb2 as pb
+from meshbox.wire.decoding import FrameDecoder
+from meshbox.wire.encoding import FrameEncoder
 from tests.sync.nodes import Node
 
 METHOD = "/meshbox.wire.v1.Sync/Session"
@@ -49,10 +49,12 @@ class Stranger:
             ],
         )
         self._call: Any = None
+        self._encoder = FrameEncoder()
+        self._decoder = FrameDecoder()
 
     async def __aenter__(self) -> Self:
         self._call = self._channel.stream_stream(
-            METHOD, request_serializer=None, response_deserializer=pb.Frame.FromString
+            METHOD, request_serializer=None, response_deserializer=None
         )()
         return self
 
@@ -68,7 +70,7 @@ class Stranger:
     async def say(self, *frames: Frame | bytes) -> None:
         """Sends frames, or any bytes in place of one; a stream that is over swallows them."""
         for frame in frames:
-            raw = frame if isinstance(frame, bytes) else encode(frame).SerializeToString()
+            raw = frame if isinstance(frame, bytes) else self._encoder.encode(frame)
             try:
                 await self._call.write(raw)
             except (grpc.RpcError, asyncio.InvalidStateError):
@@ -81,7 +83,7 @@ class Stranger:
                 message = await self._call.read()
         except grpc.RpcError:
             return None
-        return None if message is grpc.aio.EOF else decode(message)
+        return None if message is grpc.aio.EOF else self._decoder.decode(message)
 
     async def hear_a(self, kind: type | tuple[type, ...]) -> Any:
         """The next frame of a kind, past all others."""

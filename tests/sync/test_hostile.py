@@ -244,7 +244,7 @@ async def asked_for(stranger: Stranger, offers: Offers) -> SeqRanges:
         ((part(log=1),), "blob.unasked"),
         ((part(page=2),), "blob.unasked"),
         ((part(), part()), "blob.unasked"),
-        ((part(content_hash=b"\0" * 32),), "blob.corrupt"),
+        ((part(size_bytes=2), part(size_bytes=2, offset=1)), "blob.corrupt"),
         ((part(size_bytes=2, data=b"xyz"),), "blob.corrupt"),
         ((part(size_bytes=3, offset=1),), "blob.unasked"),
         ((part(size_bytes=3), part(seq=1)), "blob.unasked"),

@@ -194,7 +194,6 @@ class ReceivedBlob(NamedTuple):
     age_ms: int
     """Its age at the sender; the store's stamp is computed from both."""
     origin: Origin
-    content_hash: bytes
     data: bytes
 
 

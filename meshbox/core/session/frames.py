@@ -1,7 +1,7 @@
 """What two nodes say to each other: the frames of a session as values.
 
-`wire/frames.py` turns them into protobuf and back and checks every bound on the way in, so a
-frame that exists is well-formed: ids are ids, ranges are ranges, lengths are within limits. What
+`wire/encoding.py` turns them into bytes and `wire/decoding.py` back, with every bound checked, so
+a frame that exists is well-formed: ids are ids, ranges are ranges, lengths are within limits. What
 a frame may mean *now* is the session's to judge.
 """
 
@@ -117,6 +117,7 @@ class BlobPart(NamedTuple):
     age_ms: int
     origin: Origin
     content_hash: bytes
+    """blake2b-32 of the whole blob; may be empty where that is `data`, which TLS protects."""
     size_bytes: int
     offset: int
     data: bytes

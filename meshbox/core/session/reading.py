@@ -194,7 +194,6 @@ class FeedReader:
                     log.asked_node_ms,
                     part.age_ms,
                     part.origin,
-                    part.content_hash,
                     data,
                 )
             )

@@ -323,16 +323,53 @@ class OfferedRun(_message.Message):
 Global___OfferedRun: _TypeAlias = OfferedRun  # noqa: Y015
 
 @_typing.final
+class Id(_message.Message):
+    """Names. What is named again and again in a direction of a session is said once: a name said in full
+    takes the next slot of a ring of 4,096, from 0, and in later frames 1 + its slot stands for it,
+    until another takes that slot. Logs and origins have a ring each.
+
+    An id in as few bytes as it takes: text, or the bytes of an even number of hexadecimal digits, of
+    which those that are letters are lower case.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    HEX_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    hex: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        hex: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "hex", b"hex", "text", b"text"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "hex", b"hex", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_form: _TypeAlias = _typing.Literal["text", "hex"]  # noqa: Y015
+    _WhichOneofArgType_form: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_form) -> _WhichOneofReturnType_form | None: ...
+
+Global___Id: _TypeAlias = Id  # noqa: Y015
+
+@_typing.final
 class OfferedLog(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    KNOWN_FIELD_NUMBER: _builtins.int
     NAMESPACE_FIELD_NUMBER: _builtins.int
     TOPIC_FIELD_NUMBER: _builtins.int
     AUTHOR_FIELD_NUMBER: _builtins.int
     RUNS_FIELD_NUMBER: _builtins.int
+    known: _builtins.int
+    """1 + the slot of the log's name, or 0 and the name in full"""
     namespace: _builtins.int
-    topic: _builtins.str
-    author: _builtins.str
+    @_builtins.property
+    def topic(self) -> Global___Id: ...
+    @_builtins.property
+    def author(self) -> Global___Id: ...
     @_builtins.property
     def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferedRun]:
         """ascending, disjoint"""
@@ -340,14 +377,15 @@ class OfferedLog(_message.Message):
     def __init__(
         self,
         *,
+        known: _builtins.int = ...,
         namespace: _builtins.int = ...,
-        topic: _builtins.str = ...,
-        author: _builtins.str = ...,
+        topic: Global___Id | None = ...,
+        author: Global___Id | None = ...,
         runs: _abc.Iterable[Global___OfferedRun] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "topic", b"topic"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "namespace", b"namespace", "runs", b"runs", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "known", b"known", "namespace", b"namespace", "runs", b"runs", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -362,9 +400,13 @@ class Offers(_message.Message):
     PAGE_FIELD_NUMBER: _builtins.int
     LOGS_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    CURSOR_COMMON_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     cursor: _builtins.bytes
-    """opaque: "everything up to here is settled"; empty: a later page says it"""
+    """Opaque: "everything up to here is settled"; empty: a later page says it. Less so many leading
+    bytes as it has in common with the last one that was not empty.
+    """
+    cursor_common: _builtins.int
     @_builtins.property
     def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferedLog]: ...
     def __init__(
@@ -373,10 +415,11 @@ class Offers(_message.Message):
         page: _builtins.int = ...,
         logs: _abc.Iterable[Global___OfferedLog] | None = ...,
         cursor: _builtins.bytes = ...,
+        cursor_common: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "logs", b"logs", "page", b"page"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "cursor_common", b"cursor_common", "logs", b"logs", "page", b"page"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -442,6 +485,7 @@ class Blob(_message.Message):
     BLOB_CLASS_FIELD_NUMBER: _builtins.int
     AGE_MS_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
+    ORIGIN_NAME_FIELD_NUMBER: _builtins.int
     CONTENT_HASH_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
@@ -453,11 +497,13 @@ class Blob(_message.Message):
     age_ms: _builtins.int
     """exact, rounded up, when the sender read it"""
     origin: _builtins.int
-    """place in Blobs.origins"""
+    """1 + the slot of its name, or 0 and the name in full"""
+    origin_name: _builtins.bytes
+    """36 bytes: the key of the node of deposit, and its client tag"""
     content_hash: _builtins.bytes
-    """BLAKE2b-256 of the whole blob"""
+    """BLAKE2b-256 of the whole blob; may be left out where that is `data`"""
     size_bytes: _builtins.int
-    """of the whole blob"""
+    """of the whole blob; 0 where that is `data`"""
     offset: _builtins.int
     data: _builtins.bytes
     def __init__(
@@ -469,6 +515,7 @@ class Blob(_message.Message):
         blob_class: Global___BlobClass.ValueType = ...,
         age_ms: _builtins.int = ...,
         origin: _builtins.int = ...,
+        origin_name: _builtins.bytes = ...,
         content_hash: _builtins.bytes = ...,
         size_bytes: _builtins.int = ...,
         offset: _builtins.int = ...,
@@ -476,7 +523,7 @@ class Blob(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ms", b"age_ms", "blob_class", b"blob_class", "content_hash", b"content_hash", "data", b"data", "log", b"log", "offset", b"offset", "origin", b"origin", "page", b"page", "seq", b"seq", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ms", b"age_ms", "blob_class", b"blob_class", "content_hash", b"content_hash", "data", b"data", "log", b"log", "offset", b"offset", "origin", b"origin", "origin_name", b"origin_name", "page", b"page", "seq", b"seq", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -486,23 +533,17 @@ Global___Blob: _TypeAlias = Blob  # noqa: Y015
 class Blobs(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    ORIGINS_FIELD_NUMBER: _builtins.int
     BLOBS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def origins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """36 bytes each: the key of the node of deposit, and its client tag"""
-
     @_builtins.property
     def blobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Blob]: ...
     def __init__(
         self,
         *,
-        origins: _abc.Iterable[_builtins.bytes] | None = ...,
         blobs: _abc.Iterable[Global___Blob] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "origins", b"origins"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

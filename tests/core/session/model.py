@@ -54,7 +54,8 @@ from meshbox.core.session.effects import (
 from meshbox.core.session.frames import Blobs, Frame, Hello
 from meshbox.core.session.session import Session
 from meshbox.core.wants import WantLedger
-from meshbox.wire.frames import decode, encode
+from meshbox.wire.decoding import FrameDecoder
+from meshbox.wire.encoding import FrameEncoder
 
 NODE_MS = 100 * RETENTION_MAX_MS
 RETENTION = Retention(RETENTION_MAX_MS)
@@ -240,6 +241,8 @@ class Side:
     finished: str | None = None
     proven: NodeId | None = None
     sent: list[Frame] = field(default_factory=list)
+    encoder: FrameEncoder = field(default_factory=FrameEncoder)
+    decoder: FrameDecoder = field(default_factory=FrameDecoder)
 
     def do(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -302,9 +305,9 @@ class Pair:
         side, other = self.sides[index], self.sides[1 - index]
         frame = side.outgoing.popleft()
         side.do(side.session.sent(frame, now_ms=self.now_ms))
-        message = encode(frame)
+        raw = side.encoder.encode(frame)
         if other.finished is None:
-            received = decode(type(message).FromString(message.SerializeToString()))
+            received = other.decoder.decode(raw)
             other.do(other.session.receive(received, now_ms=self.now_ms))
 
     def _answer(self, side: Side) -> None:

@@ -1,0 +1,298 @@
+"""Frames of a sync session as a peer sent them, every bound checked; `encoding.py` writes them.
+
+A frame that is returned is well-formed: ids are ids, ranges ascend and are disjoint, lengths and
+counts are within the limits, unknown fields are ignored. Anything else is `FrameMalformed` or
+`FrameTooLarge`. What a frame may mean at this moment is the session's to judge.
+
+A decoder is of one direction of one session, since frames build on those before them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from meshbox.core.errors import FrameMalformed, FrameTooLarge, InvalidId
+from meshbox.core.ids import (
+    NODE_KEY_BYTES,
+    ORIGIN_TAG_BYTES,
+    BlobClass,
+    LogId,
+    Namespace,
+    Origin,
+    parse_author,
+    parse_topic,
+)
+from meshbox.core.limits import (
+    BLOB_BYTES_MAX,
+    CURSOR_BYTES_MAX,
+    CURSORS_OFFERED_MAX,
+    FRAME_BLOBS_MAX,
+    LOG_RANGES_MAX,
+    PAGE_LOGS_MAX,
+    PAGE_RUNS_MAX,
+    REASON_LENGTH_MAX,
+    SKETCH_SYMBOLS_MAX,
+    SOFTWARE_LENGTH_MAX,
+    WANT_RANGES_MAX,
+)
+from meshbox.core.ranges import SeqRanges
+from meshbox.core.reconcile import DIGEST_BYTES, SYMBOL_BYTES, Digest
+from meshbox.core.session.assembly import CONTENT_HASH_BYTES
+from meshbox.core.session.frames import (
+    AskSketch,
+    BlobPart,
+    Blobs,
+    End,
+    Frame,
+    Gone,
+    Hello,
+    OfferedLog,
+    OfferedRun,
+    Offers,
+    PageRanges,
+    Proof,
+    Resume,
+    Settled,
+    Sketch,
+    Totals,
+    Want,
+)
+from meshbox.wire.names import IN_FULL, NameRing
+from meshbox.wire.v1 import sync_pb2 as pb
+
+NONCE_BYTES: Final = 32
+EPOCH_ID_BYTES: Final = 16
+FINGERPRINT_BYTES: Final = 32
+SIGNATURE_BYTES: Final = 64
+
+_CLASSES: Final = tuple(BlobClass)
+_NAMESPACES: Final = tuple(Namespace)
+
+
+class FrameDecoder:
+    """Reads the frames of one direction of one session, in their order."""
+
+    def __init__(self) -> None:
+        self._logs: NameRing[LogId] = NameRing()
+        self._origins: NameRing[Origin] = NameRing()
+        self._cursor = b""
+        self._decoders: dict[str, Callable[[pb.Frame], Frame]] = {
+            "hello": _hello,
+            "proof": _proof,
+            "resume": _resume,
+            "ask_sketch": _ask_sketch,
+            "sketch": _sketch,
+            "offers": self._offers,
+            "want": _want,
+            "blobs": self._blobs,
+            "gone": _gone,
+            "settled": _settled,
+            "end": _end,
+        }
+
+    def decode(self, raw: bytes) -> Frame:
+        """The next frame, which the peer sent as `raw`; `FrameMalformed`, `FrameTooLarge`."""
+        try:
+            message = pb.Frame.FromString(raw)
+        except DecodeError as error:
+            raise FrameMalformed("not a frame at all") from error
+        body = message.WhichOneof("body")
+        if body is None:
+            raise FrameMalformed("a frame without a body that this version knows")
+        return self._decoders[body](message)
+
+    def _offers(self, message: pb.Frame) -> Offers:
+        offers = message.offers
+        _bounded(len(offers.logs), PAGE_LOGS_MAX, "logs of a page")
+        run_count = sum(len(log.runs) for log in offers.logs)
+        _bounded(run_count, PAGE_RUNS_MAX + LOG_RANGES_MAX, "runs of a page")
+        logs = tuple(self._offered_log(log) for log in offers.logs)
+        return Offers(offers.page, logs, self._next_cursor(offers))
+
+    def _next_cursor(self, offers: pb.Offers) -> bytes:
+        if offers.cursor_common > len(self._cursor):
+            raise FrameMalformed("a cursor that has more in common than the last one had")
+        cursor = self._cursor[: offers.cursor_common] + offers.cursor
+        _bounded(len(cursor), CURSOR_BYTES_MAX, "bytes of a cursor")
+        if cursor:
+            self._cursor = cursor
+        return cursor
+
+    def _offered_log(self, message: pb.OfferedLog) -> OfferedLog:
+        runs = _runs(message.runs)
+        if message.known != IN_FULL:
+            return OfferedLog(self._logs.hear(message.known), runs)
+        log = _log_id(message)
+        self._logs.remember(log)
+        return OfferedLog(log, runs)
+
+    def _blobs(self, message: pb.Frame) -> Blobs:
+        blobs = message.blobs.blobs
+        _bounded(len(blobs), FRAME_BLOBS_MAX, "blobs of a frame")
+        return Blobs(tuple(self._blob_part(blob) for blob in blobs))
+
+    def _blob_part(self, blob: pb.Blob) -> BlobPart:
+        size_bytes = blob.size_bytes or len(blob.data)
+        _bounded(size_bytes, BLOB_BYTES_MAX, "bytes of a blob")
+        if blob.content_hash or blob.size_bytes:
+            _sized(blob.content_hash, CONTENT_HASH_BYTES, "content hash")
+        return BlobPart(
+            blob.page,
+            blob.log,
+            blob.seq,
+            _blob_class(blob.blob_class),
+            blob.age_ms,
+            self._origin(blob),
+            blob.content_hash,
+            size_bytes,
+            blob.offset,
+            blob.data,
+        )
+
+    def _origin(self, blob: pb.Blob) -> Origin:
+        if blob.origin != IN_FULL:
+            return self._origins.hear(blob.origin)
+        raw = _sized(blob.origin_name, NODE_KEY_BYTES + ORIGIN_TAG_BYTES, "origin")
+        origin = Origin(raw[:NODE_KEY_BYTES], raw[NODE_KEY_BYTES:])
+        self._origins.remember(origin)
+        return origin
+
+
+def _hello(message: pb.Frame) -> Hello:
+    hello = message.hello
+    if hello.leaf_fingerprint:
+        _sized(hello.leaf_fingerprint, FINGERPRINT_BYTES, "leaf fingerprint")
+    return Hello(
+        node_key=_sized(hello.node_key, NODE_KEY_BYTES, "node key"),
+        nonce=_sized(hello.nonce, NONCE_BYTES, "nonce"),
+        epoch_id=_sized(hello.epoch_id, EPOCH_ID_BYTES, "epoch id"),
+        leaf_fingerprint=hello.leaf_fingerprint,
+        version_min=hello.version_min,
+        version_max=hello.version_max,
+        frame_bytes_max=hello.frame_bytes_max,
+        blob_bytes_max=hello.blob_bytes_max,
+        software=_short(hello.software, SOFTWARE_LENGTH_MAX, "software"),
+        totals=Totals(hello.logs, hello.blobs, hello.bytes),
+    )
+
+
+def _proof(message: pb.Frame) -> Proof:
+    return Proof(_sized(message.proof.signature, SIGNATURE_BYTES, "signature"))
+
+
+def _resume(message: pb.Frame) -> Resume:
+    cursors = tuple(message.resume.cursors)
+    _bounded(len(cursors), CURSORS_OFFERED_MAX, "cursors")
+    for cursor in cursors:
+        _bounded(len(cursor), CURSOR_BYTES_MAX, "bytes of a cursor")
+    return Resume(cursors)
+
+
+def _ask_sketch(message: pb.Frame) -> AskSketch:
+    return AskSketch(message.ask_sketch.symbols)
+
+
+def _sketch(message: pb.Frame) -> Sketch:
+    sketch = message.sketch
+    _bounded(len(sketch.symbols), SKETCH_SYMBOLS_MAX * SYMBOL_BYTES, "bytes of symbols")
+    if len(sketch.symbols) % SYMBOL_BYTES:
+        raise FrameMalformed("a symbol is cut")
+    total = int.from_bytes(_sized(sketch.digest, DIGEST_BYTES, "digest"), "little")
+    return Sketch(Digest(total, sketch.elements), sketch.first, sketch.symbols)
+
+
+def _want(message: pb.Frame) -> Want:
+    return Want(message.want.page, _page_ranges(message.want.logs))
+
+
+def _gone(message: pb.Frame) -> Gone:
+    return Gone(message.gone.page, _page_ranges(message.gone.logs))
+
+
+def _settled(message: pb.Frame) -> Settled:
+    return Settled(message.settled.page)
+
+
+def _end(message: pb.Frame) -> End:
+    end = message.end
+    return End(
+        _short(end.reason, REASON_LENGTH_MAX, "reason"),
+        _short(end.detail, REASON_LENGTH_MAX, "detail"),
+    )
+
+
+def _runs(messages: Iterable[pb.OfferedRun]) -> tuple[OfferedRun, ...]:
+    runs: list[OfferedRun] = []
+    end = 0
+    for run in messages:
+        if run.first < end or run.last < run.first:
+            raise FrameMalformed("runs that do not ascend")
+        end = run.last + 1
+        runs.append(
+            OfferedRun(
+                run.first,
+                end,
+                _blob_class(run.blob_class),
+                run.bytes,
+                run.largest_bytes,
+                run.age_least_ms,
+            )
+        )
+    if not runs:
+        raise FrameMalformed("a log without runs")
+    _bounded(len(runs), LOG_RANGES_MAX, "runs of a log")
+    return tuple(runs)
+
+
+def _log_id(message: pb.OfferedLog) -> LogId:
+    if message.namespace >= len(_NAMESPACES):
+        raise FrameMalformed(f"namespace {message.namespace} is unknown")
+    try:
+        topic, author = parse_topic(_id(message.topic)), parse_author(_id(message.author))
+    except InvalidId as error:
+        raise FrameMalformed(error.message) from error
+    return LogId(_NAMESPACES[message.namespace], topic, author)
+
+
+def _id(message: pb.Id) -> str:
+    return message.hex.hex() or message.text
+
+
+def _page_ranges(logs: Iterable[pb.LogRanges]) -> tuple[PageRanges, ...]:
+    taken: list[PageRanges] = []
+    range_count = 0
+    for log in logs:
+        range_count += len(log.ranges)
+        _bounded(range_count, WANT_RANGES_MAX + LOG_RANGES_MAX, "ranges of a frame")
+        if any(pair.last < pair.first for pair in log.ranges) or not log.ranges:
+            raise FrameMalformed("a range that ends before it begins")
+        ranges = SeqRanges((pair.first, pair.last + 1) for pair in log.ranges)
+        taken.append(PageRanges(log.log, ranges))
+    _bounded(len(taken), PAGE_LOGS_MAX, "logs of a frame")
+    return tuple(taken)
+
+
+def _blob_class(number: int) -> BlobClass:
+    if number not in (0, 1):
+        raise FrameMalformed(f"blob class {number} is unknown")
+    return _CLASSES[number]
+
+
+def _sized(raw: bytes, size: int, what: str) -> bytes:
+    if len(raw) != size:
+        raise FrameMalformed(f"{what} has {len(raw)} bytes, not {size}")
+    return raw
+
+
+def _short(text: str, length_max: int, what: str) -> str:
+    if not text.isprintable():
+        raise FrameMalformed(f"{what} has characters that cannot be printed")
+    return text[:length_max]
+
+
+def _bounded(count: int, count_max: int, what: str) -> None:
+    if count > count_max:
+        raise FrameTooLarge(f"{count} {what}, at most {count_max} are allowed")

@@ -1,0 +1,172 @@
+"""Frames of a sync session as they go over the wire; `decoding.py` is the other way.
+
+An encoder is of one direction of one session: what it wrote before decides how it writes on (names
+that were said are not said again), so frames must reach the peer in the order in which they were
+encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from meshbox.core.ids import LogId, Origin
+from meshbox.core.reconcile import DIGEST_BYTES
+from meshbox.core.session.frames import (
+    AskSketch,
+    BlobPart,
+    Blobs,
+    End,
+    Frame,
+    Gone,
+    Hello,
+    OfferedLog,
+    OfferedRun,
+    Offers,
+    PageRanges,
+    Proof,
+    Resume,
+    Settled,
+    Sketch,
+    Want,
+)
+from meshbox.wire.names import IN_FULL, NameRing
+from meshbox.wire.v1 import sync_pb2 as pb
+
+
+class FrameEncoder:
+    """Writes the frames of one direction of one session."""
+
+    def __init__(self) -> None:
+        self._logs: NameRing[LogId] = NameRing()
+        self._origins: NameRing[Origin] = NameRing()
+        self._cursor = b""
+
+    def encode(self, frame: Frame) -> bytes:
+        """The next frame of ours as it goes over the wire."""
+        return self._message(frame).SerializeToString()
+
+    def _message(self, frame: Frame) -> pb.Frame:
+        match frame:
+            case Hello():
+                return pb.Frame(hello=_hello(frame))
+            case Proof():
+                return pb.Frame(proof=pb.Proof(signature=frame.signature))
+            case Resume():
+                return pb.Frame(resume=pb.Resume(cursors=frame.cursors))
+            case AskSketch():
+                return pb.Frame(ask_sketch=pb.AskSketch(symbols=frame.symbols))
+            case Sketch():
+                return pb.Frame(sketch=_sketch(frame))
+            case Offers():
+                return pb.Frame(offers=self._offers(frame))
+            case Want():
+                return pb.Frame(want=pb.Want(page=frame.page, logs=_page_ranges(frame.logs)))
+            case Blobs():
+                return pb.Frame(blobs=pb.Blobs(blobs=[self._blob(part) for part in frame.parts]))
+            case Gone():
+                return pb.Frame(gone=pb.Gone(page=frame.page, logs=_page_ranges(frame.logs)))
+            case Settled():
+                return pb.Frame(settled=pb.Settled(page=frame.page))
+            case End():
+                return pb.Frame(end=pb.End(reason=frame.reason, detail=frame.detail))
+
+    def _offers(self, offers: Offers) -> pb.Offers:
+        common = _common_bytes(offers.cursor, self._cursor)
+        if offers.cursor:
+            self._cursor = offers.cursor
+        return pb.Offers(
+            page=offers.page,
+            cursor=offers.cursor[common:],
+            cursor_common=common,
+            logs=[self._offered_log(offer) for offer in offers.logs],
+        )
+
+    def _offered_log(self, offer: OfferedLog) -> pb.OfferedLog:
+        runs = [_run(run) for run in offer.runs]
+        known = self._logs.say(offer.log)
+        if known != IN_FULL:
+            return pb.OfferedLog(known=known, runs=runs)
+        return pb.OfferedLog(
+            namespace=offer.log.namespace,
+            topic=_id(offer.log.topic),
+            author=_id(offer.log.author),
+            runs=runs,
+        )
+
+    def _blob(self, part: BlobPart) -> pb.Blob:
+        origin = self._origins.say(part.origin)
+        is_whole = len(part.data) == part.size_bytes
+        return pb.Blob(
+            page=part.page,
+            log=part.log,
+            seq=part.seq,
+            blob_class=pb.BlobClass.ValueType(part.blob_class),
+            age_ms=part.age_ms,
+            origin=origin,
+            origin_name=b"" if origin != IN_FULL else part.origin.node + part.origin.tag,
+            content_hash=b"" if is_whole else part.content_hash,
+            size_bytes=0 if is_whole else part.size_bytes,
+            offset=part.offset,
+            data=part.data,
+        )
+
+
+def _hello(hello: Hello) -> pb.Hello:
+    return pb.Hello(
+        version_min=hello.version_min,
+        version_max=hello.version_max,
+        node_key=hello.node_key,
+        nonce=hello.nonce,
+        leaf_fingerprint=hello.leaf_fingerprint,
+        epoch_id=hello.epoch_id,
+        frame_bytes_max=hello.frame_bytes_max,
+        blob_bytes_max=hello.blob_bytes_max,
+        software=hello.software,
+        logs=hello.totals.logs,
+        blobs=hello.totals.blobs,
+        bytes=hello.totals.bytes,
+    )
+
+
+def _sketch(sketch: Sketch) -> pb.Sketch:
+    return pb.Sketch(
+        digest=sketch.digest.total.to_bytes(DIGEST_BYTES, "little"),
+        elements=sketch.digest.elements,
+        first=sketch.first,
+        symbols=sketch.symbols,
+    )
+
+
+def _run(run: OfferedRun) -> pb.OfferedRun:
+    return pb.OfferedRun(
+        first=run.first,
+        last=run.end - 1,
+        blob_class=pb.BlobClass.ValueType(run.blob_class),
+        bytes=run.bytes,
+        largest_bytes=run.largest_bytes,
+        age_least_ms=run.age_least_ms,
+    )
+
+
+def _id(text: str) -> pb.Id:
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        return pb.Id(text=text)
+    return pb.Id(hex=raw) if raw.hex() == text else pb.Id(text=text)
+
+
+def _common_bytes(left: bytes, right: bytes) -> int:
+    """How many leading bytes are the same."""
+    length = min(len(left), len(right))
+    return next((at for at in range(length) if left[at] != right[at]), length)
+
+
+def _page_ranges(logs: Iterable[PageRanges]) -> list[pb.LogRanges]:
+    return [
+        pb.LogRanges(
+            log=place,
+            ranges=[pb.SeqRange(first=first, last=end - 1) for first, end in ranges],
+        )
+        for place, ranges in logs
+    ]

@@ -1,0 +1,123 @@
+"""What no frame may be is refused by name, never by a traceback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshbox.core.errors import FrameMalformed, FrameTooLarge
+from meshbox.core.limits import (
+    BLOB_BYTES_MAX,
+    CURSOR_BYTES_MAX,
+    CURSORS_OFFERED_MAX,
+    FRAME_BLOBS_MAX,
+    LOG_RANGES_MAX,
+    PAGE_LOGS_MAX,
+    REASON_LENGTH_MAX,
+    SKETCH_SYMBOLS_MAX,
+    WANT_RANGES_MAX,
+)
+from meshbox.core.reconcile import DIGEST_BYTES, SYMBOL_BYTES
+from meshbox.core.session.frames import End, Frame
+from meshbox.wire.decoding import FrameDecoder
+from meshbox.wire.encoding import FrameEncoder
+from meshbox.wire.v1 import sync_pb2 as pb
+
+
+def decode(message: pb.Frame) -> Frame:
+    return FrameDecoder().decode(message.SerializeToString())
+
+
+@given(st.lists(st.binary(max_size=200), max_size=4))
+def test_any_bytes_are_frames_or_a_named_fault(raws: list[bytes]) -> None:
+    decoder, encoder, again = FrameDecoder(), FrameEncoder(), FrameDecoder()
+    for raw in raws:
+        try:
+            frame = decoder.decode(raw)
+        except (FrameMalformed, FrameTooLarge):
+            return
+        assert again.decode(encoder.encode(frame)) == frame
+
+
+def hello(**changes: Any) -> pb.Frame:
+    fields = {"node_key": b"k" * 32, "nonce": b"n" * 32, "epoch_id": b"e" * 16, **changes}
+    return pb.Frame(hello=pb.Hello(**fields))
+
+
+def blob(**changes: Any) -> pb.Frame:
+    fields = {"content_hash": b"h" * 32, "origin_name": b"o" * 36, **changes}
+    return pb.Frame(blobs=pb.Blobs(blobs=[pb.Blob(**fields)]))
+
+
+def offered(*pairs: tuple[int, int], **changes: Any) -> pb.Frame:
+    named = [pb.OfferedRun(first=first, last=last) for first, last in pairs]
+    return pb.Frame(offers=pb.Offers(logs=[pb.OfferedLog(runs=named, **changes)]))
+
+
+ONE = pb.SeqRange(first=0, last=0)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pb.Frame(),
+        hello(node_key=b"short"),
+        hello(nonce=b""),
+        hello(epoch_id=b"e" * 17),
+        hello(leaf_fingerprint=b"f"),
+        hello(software="new\nline"),
+        pb.Frame(proof=pb.Proof(signature=b"s")),
+        pb.Frame(sketch=pb.Sketch(digest=b"d")),
+        pb.Frame(sketch=pb.Sketch(digest=b"d" * DIGEST_BYTES, symbols=b"s")),
+        offered(),
+        offered((3, 2)),
+        offered((0, 4), (4, 6)),
+        offered((5, 9), (0, 1)),
+        offered((0, 1), namespace=9),
+        offered((0, 1), topic=pb.Id(text="a:b")),
+        offered((0, 1), known=1),
+        pb.Frame(offers=pb.Offers(cursor_common=1)),
+        offered((0, 1), author=pb.Id(text="x" * 129)),
+        offered((0, 1), author=pb.Id(hex=b"x" * 65)),
+        pb.Frame(want=pb.Want(logs=[pb.LogRanges()])),
+        pb.Frame(gone=pb.Gone(logs=[pb.LogRanges(ranges=[pb.SeqRange(first=2, last=1)])])),
+        blob(content_hash=b"h"),
+        blob(origin=1),
+        blob(origin_name=b"o" * 35),
+        blob(content_hash=b"", size_bytes=1),
+        pb.Frame(end=pb.End(reason="\x1b[31m")),
+    ],
+)
+def test_malformed(message: pb.Frame) -> None:
+    with pytest.raises(FrameMalformed):
+        decode(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pb.Frame(resume=pb.Resume(cursors=[b"c"] * (CURSORS_OFFERED_MAX + 1))),
+        pb.Frame(resume=pb.Resume(cursors=[b"c" * (CURSOR_BYTES_MAX + 1)])),
+        pb.Frame(sketch=pb.Sketch(symbols=bytes((SKETCH_SYMBOLS_MAX + 1) * SYMBOL_BYTES))),
+        pb.Frame(offers=pb.Offers(cursor=b"c" * (CURSOR_BYTES_MAX + 1))),
+        pb.Frame(offers=pb.Offers(logs=[pb.OfferedLog()] * (PAGE_LOGS_MAX + 1))),
+        offered(*((n * 2, n * 2) for n in range(LOG_RANGES_MAX + 1))),
+        pb.Frame(want=pb.Want(logs=[pb.LogRanges(ranges=[ONE])] * (PAGE_LOGS_MAX + 1))),
+        pb.Frame(
+            want=pb.Want(logs=[pb.LogRanges(ranges=[ONE] * (WANT_RANGES_MAX + LOG_RANGES_MAX + 1))])
+        ),
+        pb.Frame(blobs=pb.Blobs(blobs=[pb.Blob()] * (FRAME_BLOBS_MAX + 1))),
+        blob(size_bytes=BLOB_BYTES_MAX + 1),
+    ],
+)
+def test_too_large(message: pb.Frame) -> None:
+    with pytest.raises(FrameTooLarge):
+        decode(message)
+
+
+def test_a_long_reason_is_cut() -> None:
+    frame = decode(pb.Frame(end=pb.End(reason="r" * (REASON_LENGTH_MAX + 1))))
+    assert frame == End("r" * REASON_LENGTH_MAX)
