@@ -171,6 +171,14 @@ PAGE_RUNS_MAX: Final = 4_096
 PAGES_UNSETTLED_MAX: Final = 4
 """Pages of offers that a peer may leave unsettled; bounds what a session remembers."""
 
+CLAIMED_RANGES_MAX: Final = 8_192
+"""Ranges remembered of what a peer offered, so as not to offer it back: about 1 MB a session, and
+more than all its unsettled pages have, but for logs with many holes."""
+
+CURSOR_OWED_MS: Final = 1_000
+"""Milliseconds after which a peer is given the cursor behind changes that were all its own: those
+of so long share one, since each costs the peer a write to disk."""
+
 WANT_SEQS_LOG_MAX: Final = 1_024
 """Sequence numbers in flight a log and peer (design.md 9)."""
 

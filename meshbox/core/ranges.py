@@ -73,6 +73,11 @@ class SeqRanges:
         at = bisect_right(self._pairs, (seq, SEQ_END + 1)) - 1
         return at >= 0 and seq < self._pairs[at][1]
 
+    def meets(self, first: int, end: int) -> bool:
+        """Whether any of `first` … `end` - 1 is a member; costs O(log ranges)."""
+        at = bisect_right(self._pairs, (end - 1, SEQ_END + 1)) - 1
+        return at >= 0 and first < self._pairs[at][1]
+
     @property
     def count(self) -> int:
         """How many numbers."""

@@ -36,6 +36,14 @@ def test_is_the_set_it_was_made_of(numbers: frozenset[int]) -> None:
     assert [n in ranges for n in range(UNIVERSE)] == [n in numbers for n in range(UNIVERSE)]
 
 
+@given(members, st.integers(0, UNIVERSE - 1), st.integers(1, 5))
+def test_meets_what_it_shares_a_number_with(
+    numbers: frozenset[int], first: int, length: int
+) -> None:
+    shared = numbers & set(range(first, first + length))
+    assert ranges_of(numbers).meets(first, first + length) == bool(shared)
+
+
 @given(members, members)
 def test_union_intersection_difference(left: frozenset[int], right: frozenset[int]) -> None:
     a, b = ranges_of(left), ranges_of(right)

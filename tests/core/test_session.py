@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from meshbox.core.ids import BlobClass, LogId, Namespace, parse_author, parse_topic
 from meshbox.core.limits import (
+    CURSOR_OWED_MS,
     FRAME_BYTES_MAX,
     HANDSHAKE_MS_MAX,
     PAGE_LOGS_MAX,
@@ -99,6 +100,50 @@ def test_an_honoured_cursor_repeats_no_offer(blobs: dict[tuple[int, int], int], 
     again.run()
     offered = [frame for frame in again.sides[0].sent if isinstance(frame, Offers)]
     assert offered == []
+
+
+@given(held, st.integers(0, 2**32))
+def test_what_came_from_a_peer_is_not_offered_to_it(
+    blobs: dict[tuple[int, int], int], seed: int
+) -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    fill(left, blobs)
+    pair = Pair(left, right, seed=seed)
+    pair.rest()
+    assert set(right.blobs) == set(left.blobs)
+    assert [f.logs for f in pair.sides[1].sent if isinstance(f, Offers) and f.logs] == []
+    again = Pair(left, right, seed=seed)
+    again.rest()
+    assert [f for side in again.sides for f in side.sent if isinstance(f, Offers)] == []
+    assert all(side.session.is_settled for side in again.sides)
+
+
+def test_a_cursor_that_is_owed_goes_out_once_in_a_while() -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    pair = Pair(left, right)
+    pair.rest()
+    before = len([f for f in pair.sides[1].sent if isinstance(f, Offers)])
+    for seq in range(8 * CURSOR_OWED_MS // 250):
+        left.put(log_of(0), seq, b"x", BlobClass.OPAQUE)
+        pair.run()
+        pair.tick(250)
+    pair.rest()
+    owed = [f for f in pair.sides[1].sent if isinstance(f, Offers)][before:]
+    assert {frame.logs for frame in owed} == {()}
+    assert len(owed) <= 8
+    assert owed[-1].cursor == b"%d" % right.change
+
+
+def test_what_a_third_brought_is_offered_beside_what_the_peer_has() -> None:
+    left, right, third = ModelNode(1), ModelNode(2), ModelNode(3)
+    pair = Pair(left, right)
+    pair.rest()
+    left.put(log_of(0), 0, b"of left", BlobClass.OPAQUE)
+    pair.rest()
+    third.put(log_of(0), 1, b"of third", BlobClass.OPAQUE)
+    Pair(right, third).rest()
+    pair.rest()
+    assert left.blobs == right.blobs == third.blobs
 
 
 @given(held, st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40)), max_size=20))

@@ -336,10 +336,7 @@ async def at_rest(*nodes: Node) -> None:
 
     def is_so() -> bool:
         runners = [runner for node in nodes for runner in node.service._runners]
-        senders = [runner.session._sender for runner in runners]
-        awaiting = all(s and s.state.value == "awaiting" for s in senders)
-        awaiting &= not any(runner.session.pages_unsettled for runner in runners)
-        return awaiting and len(runners) == len(nodes)
+        return len(runners) == len(nodes) and all(r.session.is_settled for r in runners)
 
     await until(is_so)
 

@@ -16,6 +16,10 @@
 
 A page of differing logs bears no cursor, but the last one: its cursor is true only once all of
 them are settled.
+
+What the peer itself claims to hold is left out (claims.py). A page of which nothing is left is not
+sent, but its cursor is owed: a later page bears it, or, after `CURSOR_OWED_MS`, a page without
+logs.
 """
 
 from __future__ import annotations
@@ -27,8 +31,14 @@ from enum import Enum
 from meshbox.core.errors import FrameUnexpected
 from meshbox.core.ids import LogId, LogKey
 from meshbox.core.inventory import LogRecord
-from meshbox.core.limits import PAGE_LOGS_MAX, PAGE_RUNS_MAX, PAGES_UNSETTLED_MAX
+from meshbox.core.limits import (
+    CURSOR_OWED_MS,
+    PAGE_LOGS_MAX,
+    PAGE_RUNS_MAX,
+    PAGES_UNSETTLED_MAX,
+)
 from meshbox.core.retention import Retention
+from meshbox.core.session.claims import PeerClaims
 from meshbox.core.session.comparing import Comparison, Difference
 from meshbox.core.session.effects import (
     AwaitChange,
@@ -62,7 +72,7 @@ class SendingState(Enum):
 class FeedSender:
     """Offers our feed to one peer."""
 
-    def __init__(self, *, sketch_key: bytes) -> None:
+    def __init__(self, *, sketch_key: bytes, claims: PeerClaims) -> None:
         """`sketch_key`: of the elements of this session (core/reconcile.py)."""
         self.state = SendingState.WAITING
         self._comparison = Comparison(sketch_key)
@@ -70,6 +80,15 @@ class FeedSender:
         self._cursor: bytes | None = None
         self._page = 0
         self._pages: dict[int, tuple[LogId, ...]] = {}
+        self._claims = claims
+        self._owes_cursor = False
+        self._owed_since_ms: int | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """The peer settled all of our feed, and has the cursor that says so."""
+        at_end = self.state is SendingState.AWAITING
+        return at_end and not self._pages and not self._owes_cursor
 
     @property
     def pages_unsettled(self) -> int:
@@ -116,7 +135,7 @@ class FeedSender:
         taken = _fitting(result.records)
         for _ in range(taken):
             self._differing.popleft()
-        logs = _offers(
+        logs = self._unclaimed(
             (record for record in result.records[:taken] if record is not None),
             retention=result.retention,
             now_ms=result.now_ms,
@@ -127,10 +146,11 @@ class FeedSender:
         return self._go_on(offers, more=True)
 
     def feed_read(self, page: FeedRead) -> list[Effect]:
-        """Offers what was read; the logs of which everything is due are left out."""
+        """Offers what was read; what is due, and what the peer claims to hold, is left out."""
         self._cursor = page.cursor
-        logs = _offers(page.records, retention=page.retention, now_ms=page.now_ms)
+        logs = self._unclaimed(page.records, retention=page.retention, now_ms=page.now_ms)
         offers = [self._page_of(logs, page.cursor)] if logs else []
+        self._owes_cursor |= bool(page.records) and not logs
         return self._go_on(offers, more=page.more, view=page.view)
 
     def feed_moved(self) -> list[Effect]:
@@ -143,6 +163,18 @@ class FeedSender:
             raise FrameUnexpected(f"settled page {frame.page}, which is not the oldest open one")
         del self._pages[frame.page]
         return self._read_on() if self.state is SendingState.FULL else []
+
+    def tick(self, now_ms: int) -> list[Effect]:
+        """Gives the peer the cursor that it is owed, unless an open page bears a later one."""
+        if self.state is not SendingState.AWAITING or self._pages or not self._owes_cursor:
+            self._owed_since_ms = None
+        elif self._owed_since_ms is None:
+            self._owed_since_ms = now_ms
+        elif now_ms - self._owed_since_ms >= CURSOR_OWED_MS:
+            assert self._cursor is not None
+            self._owed_since_ms = None
+            return [self._page_of((), self._cursor)]
+        return []
 
     def logs_of(self, page: int) -> tuple[LogId, ...]:
         """The logs of an open page; `FrameUnexpected` when it is not open."""
@@ -170,20 +202,21 @@ class FeedSender:
 
     def _page_of(self, logs: tuple[OfferedLog, ...], cursor: bytes) -> Effect:
         self._page += 1
+        self._owes_cursor &= not cursor
         self._pages[self._page] = tuple(log.log for log in logs)
         return Send(Offers(self._page, logs, cursor))
 
-
-def _offers(
-    records: Iterable[LogRecord], *, retention: Retention, now_ms: int
-) -> tuple[OfferedLog, ...]:
-    """Offers of all that is not due."""
-    logs = []
-    for record in records:
-        runs = offered(record.runs, retention=retention, now_ms=now_ms)
-        if runs:
-            logs.append(OfferedLog(record.log, runs))
-    return tuple(logs)
+    def _unclaimed(
+        self, records: Iterable[LogRecord], *, retention: Retention, now_ms: int
+    ) -> tuple[OfferedLog, ...]:
+        """Offers of all that is not due and not claimed by the peer."""
+        logs = []
+        for record in records:
+            unclaimed = self._claims.unclaimed(record.log, record.runs)
+            runs = offered(unclaimed, retention=retention, now_ms=now_ms)
+            if runs:
+                logs.append(OfferedLog(record.log, runs))
+        return tuple(logs)
 
 
 def _fitting(records: tuple[LogRecord | None, ...]) -> int:

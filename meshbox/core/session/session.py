@@ -22,6 +22,7 @@ from typing import Any
 from meshbox.core.errors import FrameUnexpected, PeerEnded, PeerError, PeerLost
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import RECEIVED_BYTES_MAX
+from meshbox.core.session.claims import PeerClaims
 from meshbox.core.session.comparing import Sketcher
 from meshbox.core.session.effects import (
     AwaitChange,
@@ -90,6 +91,7 @@ class Session:
         self._hello = hello
         self._dialled = dialled
         self._ledger = ledger
+        self._claims = PeerClaims()
         self._server = WantServer()
         self._sender: FeedSender | None = None
         self._sketcher: Sketcher | None = None
@@ -136,6 +138,11 @@ class Session:
     def pages_unsettled(self) -> int:
         """Pages that we offered and the peer has not settled."""
         return self._sender.pages_unsettled if self._sender else 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the peer settled all of our feed, and knows so durably."""
+        return self._sender is not None and self._sender.is_settled
 
     @property
     def progress_ms(self) -> int | None:
@@ -197,7 +204,9 @@ class Session:
 
     def _tick(self, now_ms: int) -> list[Effect]:
         self._handshake.tick(now_ms)
-        return self._reader.tick(now_ms) if self._reader else []
+        if self._reader is None or self._sender is None:
+            return []
+        return self._reader.tick(now_ms) + self._sender.tick(now_ms)
 
     def _receive(self, frame: Frame, now_ms: int) -> list[Effect]:
         if isinstance(frame, End):
@@ -214,7 +223,8 @@ class Session:
         self.state = SessionState.OPEN
         self._reader = FeedReader(peer=peer, ledger=self._ledger, now_ms=now_ms)
         key = self._sketch_key()
-        self._sender, self._sketcher = FeedSender(sketch_key=key), Sketcher(key)
+        self._sender = FeedSender(sketch_key=key, claims=self._claims)
+        self._sketcher = Sketcher(key)
         return [*effects, Proven(peer), LoadCursors(peer)]
 
     def _sketch_key(self) -> bytes:
@@ -231,6 +241,7 @@ class Session:
         assert sketcher is not None
         match frame:
             case Offers():
+                self._claims.offered(frame.logs)
                 return reader.offers(frame, now_ms=now_ms)
             case Blobs():
                 return reader.blobs(frame, now_ms=now_ms)

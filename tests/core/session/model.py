@@ -278,6 +278,19 @@ class Pair:
                 return step
         raise AssertionError("the pair never comes to rest")
 
+    def rest(self) -> None:
+        """Runs until nothing is left to do, also not with time."""
+        for _ in range(8):
+            self.run()
+            self.tick(250)
+        self.run()
+
+    def tick(self, passed_ms: int) -> None:
+        """Time passes."""
+        self.now_ms += passed_ms
+        for side in self.sides:
+            side.do(side.session.tick(now_ms=self.now_ms))
+
     def step(self) -> bool:
         """One frame delivered or one request answered; False when there is nothing to do."""
         choices = [
