@@ -136,6 +136,9 @@ CURSORS_KEPT: Final = 4
 PEERS_KEPT_MAX: Final = 4_096
 """Peers whose cursors are kept; the one quiet for longest is forgotten, and reconciles again."""
 
+REFILL_LOGS_MAX: Final = 65_536
+"""Logs on the list of those to be asked for by name (design.md 4.7): 3 MB. The oldest go first."""
+
 CURSOR_BYTES_MAX: Final = 256
 """Bytes of another node's opaque cursor."""
 

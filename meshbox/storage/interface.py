@@ -52,11 +52,20 @@ class PeerCursor(NamedTuple):
     cursor: bytes
 
 
+class PeerRefill(NamedTuple):
+    """How far a peer was asked for the logs of the refill list."""
+
+    peer: NodeId
+    through: bytes
+    """As `RefillPage.through`."""
+
+
 class Deposit(NamedTuple):
     """One change: blobs, and the cursors that are true once these are stored."""
 
     blobs: Sequence[NewBlob] = ()
     cursors: Sequence[PeerCursor] = ()
+    refills: Sequence[PeerRefill] = ()
     whole: bool = True
     """Refuse the whole deposit (`TooManyRanges`) rather than a part of it: so a client's request.
     A peer's blobs (False) are answered one by one."""
@@ -112,6 +121,15 @@ class FeedPage(NamedTuple):
     view: int
     """The store's `change` when the page was read."""
     more: bool
+
+
+class RefillPage(NamedTuple):
+    """Logs that a peer is to be asked for by name, the oldest entries first."""
+
+    logs: tuple[LogKey, ...]
+    """Each once, one at least."""
+    through: bytes
+    """For `PeerRefill`, once the peer has answered."""
 
 
 class Epoch(NamedTuple):
@@ -231,6 +249,16 @@ class MailboxStore(Protocol):
     async def cursors(self, peer: NodeId) -> tuple[PeerCursor, ...]:
         """The newest cursor of each epoch of a peer that is kept, newest epoch first."""
 
+    async def ask_for(self, logs: Sequence[LogKey]) -> None:
+        """Puts logs on the refill list: every peer is to be asked for them by name, once.
+
+        Of more than `REFILL_LOGS_MAX` entries the oldest go; the sweep removes those that are as
+        old as the retention.
+        """
+
+    async def refill(self, peer: NodeId, *, logs_max: int) -> RefillPage:
+        """The logs of the refill list that `peer` was not asked for yet, a page; waits for one."""
+
     async def sweep_slice(self) -> SweepSlice:
         """Frees a bounded part of what is due; call again while `more`."""
 
@@ -256,6 +284,8 @@ __all__ = [
     "NewBlob",
     "Outcome",
     "PeerCursor",
+    "PeerRefill",
+    "RefillPage",
     "Statistics",
     "StoredBlob",
     "SweepSlice",

@@ -30,6 +30,7 @@ class Family(Enum):
     DUE = "due"
     TOPIC = "topic"
     PEER = "peer"
+    REFILL = "refill"
     META = "meta"
 
 

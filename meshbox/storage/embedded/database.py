@@ -6,6 +6,7 @@ Reads are what is visible, durable or not: whoever shows them waits at the read 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 from meshbox.core.errors import StoreFailed
@@ -66,6 +67,8 @@ class Database:
         self.time = time
         self.caches = Caches()
         self.chunk_watches: list[ChunkWatch] = []
+        self.refill_grown = asyncio.Event()
+        """Set, and replaced, when logs were put on the refill list."""
         self._peers = peers
 
     def records(self, keys: Sequence[LogKey]) -> list[LogRecord | None]:
@@ -152,6 +155,9 @@ class Database:
         self.counts = changes.counts
         self.caches.note_changed(changes.records.items(), changes.new_logs)
         self._peers.move(changes.peers, forgotten)
+        if changes.grows_refill:
+            self.refill_grown.set()
+            self.refill_grown = asyncio.Event()
 
     def _put_peers(self, batch: Batch, changes: Changes) -> list[NodeId]:
         forgotten = self._peers.surplus(changes.peers)

@@ -17,6 +17,7 @@ def load(database: Database, deposits: Sequence[PreparedDeposit], *, due_through
     records = dict(zip(keys, database.records(keys), strict=True))
     blobs = [blob for deposit in deposits for blob in deposit.blobs if blob.header.chunked]
     peers = dict.fromkeys(c.peer for deposit in deposits for c in deposit.cursors)
+    peers.update((r.peer, None) for deposit in deposits for r in deposit.refills)
     return Known(
         records,
         database.held(_met(deposits, records, due_through)),

@@ -1,4 +1,5 @@
-"""What is kept of a peer: the last cursors of its last epochs, in its own opaque words.
+"""What is kept of a peer: the last cursors of its last epochs, in its own opaque words, and how far
+it was asked for the logs of the refill list (refill.py).
 
 Bounded: `CURSORS_KEPT` cursors an epoch and epochs a peer here, `PEERS_KEPT_MAX` peers in the
 store, where the peer that has been quiet longest is forgotten first. A forgotten cursor costs one
@@ -32,6 +33,8 @@ class PeerRecord(NamedTuple):
     """Our feed's counter when the peer last gave a cursor: the lowest is the quietest peer."""
     epochs: tuple[EpochCursors, ...] = ()
     """Newest first."""
+    refilled: bytes = b""
+    """The last entry of the refill list that it was asked for."""
 
     def adding(self, new: PeerCursor, *, change: int) -> PeerRecord:
         """With one more cursor; itself when that is the newest already."""
@@ -41,7 +44,13 @@ class PeerRecord(NamedTuple):
         cursors = (new.cursor, *(c for c in kept if c != new.cursor))[:CURSORS_KEPT]
         others = tuple(e for e in self.epochs if e.epoch_id != new.epoch_id)
         epochs = (EpochCursors(new.epoch_id, cursors), *others)
-        return PeerRecord(change, epochs[:CURSORS_KEPT])
+        return self._replace(change=change, epochs=epochs[:CURSORS_KEPT])
+
+    def asked_for(self, through: bytes, *, change: int) -> PeerRecord:
+        """After it was asked for the refill list up to `through`; it never goes back."""
+        if through <= self.refilled:
+            return self
+        return self._replace(change=change, refilled=through)
 
     def newest(self, peer: NodeId) -> tuple[PeerCursor, ...]:
         """The newest cursor of each epoch, newest epoch first."""

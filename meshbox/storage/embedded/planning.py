@@ -22,7 +22,7 @@ from meshbox.storage.embedded.peers import UNKNOWN_PEER, PeerRecord
 from meshbox.storage.embedded.schema import chunk_range, feed_key, topic_prefix
 from meshbox.storage.embedded.state import Counts
 from meshbox.storage.embedded.trial import Basis, Content, Held, Place, PreparedBlob, Trial
-from meshbox.storage.interface import Outcome, PeerCursor
+from meshbox.storage.interface import Outcome, PeerCursor, PeerRefill
 from meshbox.storage.keyvalue import Family
 
 
@@ -31,6 +31,7 @@ class PreparedDeposit(NamedTuple):
 
     blobs: tuple[PreparedBlob, ...]
     cursors: Sequence[PeerCursor]
+    refills: Sequence[PeerRefill]
     whole: bool
     bytes: int
     """Bytes of the blobs that are not in chunks."""
@@ -80,6 +81,8 @@ class GroupPlan:
         self._drop_chunks(deposit)
         for cursor in deposit.cursors:
             self._keep(cursor)
+        for refill in deposit.refills:
+            self._note_asked(refill)
         return outcomes
 
     def finish(self) -> Changes | None:
@@ -142,6 +145,13 @@ class GroupPlan:
         if after is not before:
             self._peers[cursor.peer] = after
             self._heard.add(cursor.peer)
+
+    def _note_asked(self, refill: PeerRefill) -> None:
+        before = self._peers[refill.peer]
+        after = before.asked_for(refill.through, change=self._counts.change)
+        if after is not before:
+            self._peers[refill.peer] = after
+            self._heard.add(refill.peer)
 
     def _file(self, changes: Changes, key: LogKey) -> None:
         """Gives a changed log its place at the feed's end, and counts it."""

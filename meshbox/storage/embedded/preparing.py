@@ -48,7 +48,9 @@ async def prepare(deposit: Deposit, *, now_ms: int) -> PreparedDeposit:
         if since_yield_bytes > BLOB_CHUNK_BYTES:
             since_yield_bytes = 0
             await asyncio.sleep(0)
-    return PreparedDeposit(tuple(blobs), deposit.cursors, deposit.whole, inline_bytes)
+    return PreparedDeposit(
+        tuple(blobs), deposit.cursors, deposit.refills, deposit.whole, inline_bytes
+    )
 
 
 def _prepared(blob: NewBlob, key: LogKey, content_hash: bytes, now_ms: int) -> PreparedBlob:

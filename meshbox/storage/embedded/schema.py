@@ -8,6 +8,7 @@
     due     bucket K                           empty: the log has blobs in the bucket
     topic   hash8(namespace, topic) K          empty
     peer    node id                            its cursors (peers.py)
+    refill  change K                           bucket; the log is to be asked for (refill.py)
     meta    name                               schema version, node id, epochs, state (state.py)
 
 K is the log's 16 bytes, hash16 the first half of the content's hash; numbers are big-endian, so
@@ -28,6 +29,7 @@ SCHEMA_VERSION: Final = 1
 _BLOB = Struct(">I16sQ")
 _DUE = Struct(">I16s")
 _CHUNK = Struct(">28s16sI")
+_REFILL = Struct(">Q16s")
 _U32 = Struct(">I")
 _U64 = Struct(">Q")
 
@@ -37,6 +39,7 @@ HASH_BYTES_IN_KEY: Final = 16
 _AFTER_CHUNKS: Final = b"\xff" * (HASH_BYTES_IN_KEY + 5)
 
 FEED_END: Final = b"\xff" * 9
+REFILL_END: Final = b"\xff" * 25
 TOPIC_HASH_BYTES: Final = 8
 
 META_SCHEMA: Final = b"schema"
@@ -52,6 +55,8 @@ feed_key = _U64.pack
 """change → the feed's entry."""
 bucket_key = _U32.pack
 """bucket → the first possible key of a bucket, in `blob` and in `due`."""
+refill_key = _REFILL.pack
+"""(change, K) → the entry of a log that is to be asked for by name."""
 
 
 class DueEntry(NamedTuple):
@@ -71,6 +76,11 @@ def parse_feed_key(key: bytes) -> int:
     """The change of a feed entry."""
     change: int = _U64.unpack(key)[0]
     return change
+
+
+def parse_refill_key(key: bytes) -> LogKey:
+    """The log of an entry of the refill list."""
+    return LogKey(_REFILL.unpack(key)[1])
 
 
 def blob_range(bucket: int, log: LogKey, first: int, end: int) -> tuple[bytes, bytes]:

@@ -31,6 +31,8 @@ class Counts(NamedTuple):
     relayed: int = 0
     swept: int = -1
     """The highest bucket that was ever swept; -1 before the first."""
+    refills: int = 0
+    """Entries of the refill list."""
 
 
 class State(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from meshbox.core.clock import SystemClock
 from meshbox.core.errors import StoreBusy
@@ -25,6 +26,7 @@ from meshbox.storage.embedded.opening import Opened, open_database
 from meshbox.storage.embedded.planning import PreparedDeposit
 from meshbox.storage.embedded.preparing import prepare
 from meshbox.storage.embedded.reads import Bounds, read_page, read_part
+from meshbox.storage.embedded.refill import put_on_list, read_list
 from meshbox.storage.embedded.room import Room
 from meshbox.storage.embedded.schema import bucket_key
 from meshbox.storage.embedded.staging import chunk_removals, write_chunks
@@ -37,6 +39,7 @@ from meshbox.storage.interface import (
     FeedPage,
     Outcome,
     PeerCursor,
+    RefillPage,
     Statistics,
     StoredBlob,
     SweepSlice,
@@ -45,6 +48,8 @@ from meshbox.storage.keyvalue import Family, KeyValue
 
 _STAGINGS_MAX = 8
 """How often chunks are written for one deposit while others keep removing them."""
+_LISTED_AT_ONCE = 2_048
+"""Logs put on the refill list in one batch: about 5 ms of the loop."""
 
 
 class EmbeddedStore:
@@ -224,6 +229,23 @@ class EmbeddedStore:
         await self._barrier()
         return () if kept is None else kept.newest(peer)
 
+    async def ask_for(self, logs: Sequence[LogKey]) -> None:
+        """Puts logs on the refill list: every peer is to be asked for them by name, once."""
+        for at in range(0, len(logs), _LISTED_AT_ONCE):
+            part = logs[at : at + _LISTED_AT_ONCE]
+            await self._writer.alone(partial(put_on_list, self._database, part))
+
+    async def refill(self, peer: NodeId, *, logs_max: int) -> RefillPage:
+        """The logs of the refill list that `peer` was not asked for yet, a page; waits for one."""
+        while True:
+            self._writer.check()
+            grown = self._database.refill_grown
+            page = read_list(self._database, peer, logs_max=logs_max)
+            if page is not None:
+                await self._barrier()
+                return page
+            await grown.wait()
+
     async def sweep_slice(self) -> SweepSlice:
         """Frees a bounded part of what is due; call again while `more`."""
         steps: list[SweepStep] = []
@@ -268,6 +290,7 @@ class EmbeddedStore:
         if self._writer.is_open:
             await self.flush_reading()
         await self._writer.close()
+        self._database.refill_grown.set()
         await self._key_value.close()
 
     async def _barrier(self) -> None:

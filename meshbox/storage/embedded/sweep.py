@@ -18,6 +18,7 @@ from meshbox.core.inventory import LogDraft, LogRecord, Run
 from meshbox.core.limits import SWEEP_LOGS_MAX
 from meshbox.storage.embedded.changes import Changes, Remove
 from meshbox.storage.embedded.database import Database
+from meshbox.storage.embedded.refill import drop_due
 from meshbox.storage.embedded.schema import bucket_key, feed_key, parse_due_key
 from meshbox.storage.interface import SweepSlice
 from meshbox.storage.keyvalue import Family
@@ -49,6 +50,8 @@ class Sweep:
         if due_through > database.counts.swept:
             freed_end = self._free(changes, due_through)
         done = self._mend(changes, due_through)
+        more = drop_due(database, changes, due_through)
+        done = done._replace(more=done.more or more)
         if not changes.ops:
             return SweepStep(None, done, None)
         changes.counts = changes.counts._replace(change=changes.counts.change + 1)
