@@ -367,6 +367,18 @@ def test_a_sketch_that_never_decodes_ends_in_a_listing() -> None:
     assert first <= 30 * 8
 
 
+@pytest.mark.parametrize("runs", [((0, 2 * WANT_SEQS_LOG_MAX),), ((5, 9),)])
+def test_what_waits_for_its_log_in_flight_is_not_looked_up_again(
+    runs: tuple[tuple[int, int], ...],
+) -> None:
+    """More than a window of a log, or what another page of it asked for already."""
+    pair, side = opened()
+    for page, offered in ((NEXT_PAGE, runs), (NEXT_PAGE + 1, ((0, 12),))):
+        side.do(side.session.receive(offer(page, offered), now_ms=pair.now_ms))
+        pair.answer_all(side)
+    assert side.node.records_read <= 3
+
+
 def test_an_offer_of_everything_costs_one_window() -> None:
     pair, side = opened()
     side.do(side.session.receive(offer(runs=((0, SEQ_END),)), now_ms=1_000))

@@ -279,7 +279,7 @@ class FeedReader:
         unasked = log.open - log.asked
         if not unasked:
             return EMPTY
-        flying = union(other.in_flight for other in self._by_log[log.log])
+        flying = self._flying(log)
         if unasked & flying:
             page.short.add(place)
             unasked -= flying
@@ -299,6 +299,10 @@ class FeedReader:
         if ask != unasked:
             page.short.add(place)
         return ask
+
+    def _flying(self, log: _Log) -> SeqRanges:
+        """What is in flight of a log, for any of its pages."""
+        return union(other.in_flight for other in self._by_log[log.log])
 
     def _room_seqs(self, log: _Log) -> int:
         """How many more numbers of `log` may be asked for; one at least when nothing is."""
@@ -395,15 +399,22 @@ class FeedReader:
         return [self._read_records(page, sorted(places))] if places else []
 
     def _places_with_room(self, page: _Page) -> set[int]:
-        """The lowest places of `page.short` that the budget has room for."""
+        """The lowest places of `page.short` that the budget has room for.
+
+        Not those that must wait for what is in flight of their log: reading their records again
+        would change nothing, and be done again and again.
+        """
         places: set[int] = set()
         room = WANT_SEQS_MAX - self._asked_seqs
         for place in sorted(page.short):
             log = page.logs[place]
             if room <= 0 or self._room_seqs(log) <= 0:
                 break
-            places.add(place)
-            room -= (log.open - log.asked).count
+            flying = self._flying(log)
+            free = min((log.open - flying).count, WANT_SEQS_LOG_MAX - flying.count)
+            if free > 0:
+                places.add(place)
+                room -= free
         return places
 
     def _read_records(self, page: _Page, places: Iterable[int]) -> Effect:

@@ -103,6 +103,7 @@ class ModelNode:
         self.change = 0
         self.received: list[tuple[LogId, int]] = []
         self.feeds_read = 0
+        self.records_read = 0
 
     def hello(self, *, nonce: int) -> Hello:
         return Hello(self.key, bytes([nonce]) * 32, self.key[:16], b"\7" * 32)
@@ -151,6 +152,7 @@ class ModelNode:
             case ReadFeed():
                 return self._feed(request)
             case ReadRecords():
+                self.records_read += 1
                 records = tuple(self.records.get(log) for log in request.logs)
                 return RecordsRead(records, NODE_MS, RETENTION)
             case ReadBlobs():
@@ -307,6 +309,12 @@ class Pair:
         else:
             self._answer(self.sides[index])
         return True
+
+    def answer_all(self, side: Side, *, answers_max: int = 100) -> None:
+        """Answers what a side asks, as long as it asks for more, and delivers nothing."""
+        for _ in range(answers_max):
+            if self._ready(side):
+                self._answer(side)
 
     def _ready(self, side: Side) -> list[Request]:
         """What may be answered now: commits in their order, all else in any."""
