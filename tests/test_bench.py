@@ -39,6 +39,7 @@ SMALL = {
     "propagation": ["--seconds=0.5"],
     "catchup": ["--blobs=300"],
     "mesh": ["--blobs=60", "--nodes=3"],
+    "strangers": ["--blobs=1000"],
     "open": ["--blobs=100"],
     "idle": ["--seconds=0.5"],
 }
@@ -52,6 +53,7 @@ PRINCIPAL = {
     "propagation": {"propagation.2.p50", "propagation.2.p99"},
     "catchup": {"catchup.300.time", "catchup.300.b_rss_growth"},
     "mesh": {"mesh.3.ratio", "mesh.3.duplicates"},
+    "strangers": {"strangers.1x1000.0.bytes", "strangers.100x10.10.rounds"},
     "open": {f"open.{n}.{what}" for n in (0, 100) for what in ("ready", "rss", "disk")},
     "idle": {"idle.a_cpu"},
 }

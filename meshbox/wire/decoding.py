@@ -22,6 +22,7 @@ from meshbox.core.ids import (
     LogId,
     Namespace,
     Origin,
+    Topic,
     parse_author,
     parse_topic,
 )
@@ -77,6 +78,7 @@ class FrameDecoder:
 
     def __init__(self) -> None:
         self._logs: NameRing[LogId] = NameRing()
+        self._topics: NameRing[Topic] = NameRing()
         self._origins: NameRing[Origin] = NameRing()
         self._cursor = b""
         self._decoders: dict[str, Callable[[pb.Frame], Frame]] = {
@@ -125,9 +127,25 @@ class FrameDecoder:
         runs = _runs(message.runs)
         if message.known != IN_FULL:
             return OfferedLog(self._logs.hear(message.known), runs)
-        log = _log_id(message)
+        log = self._log_id(message)
         self._logs.remember(log)
         return OfferedLog(log, runs)
+
+    def _log_id(self, message: pb.OfferedLog) -> LogId:
+        if message.namespace >= len(_NAMESPACES):
+            raise FrameMalformed(f"namespace {message.namespace} is unknown")
+        try:
+            topic, author = self._topic(message.topic), parse_author(_id(message.author))
+        except InvalidId as error:
+            raise FrameMalformed(error.message) from error
+        return LogId(_NAMESPACES[message.namespace], topic, author)
+
+    def _topic(self, message: pb.Id) -> Topic:
+        if message.known != IN_FULL:
+            return self._topics.hear(message.known)
+        topic = parse_topic(_id(message))
+        self._topics.remember(topic)
+        return topic
 
     def _blobs(self, message: pb.Frame) -> Blobs:
         blobs = message.blobs.blobs
@@ -245,16 +263,6 @@ def _runs(messages: Iterable[pb.OfferedRun]) -> tuple[OfferedRun, ...]:
         raise FrameMalformed("a log without runs")
     _bounded(len(runs), LOG_RANGES_MAX, "runs of a log")
     return tuple(runs)
-
-
-def _log_id(message: pb.OfferedLog) -> LogId:
-    if message.namespace >= len(_NAMESPACES):
-        raise FrameMalformed(f"namespace {message.namespace} is unknown")
-    try:
-        topic, author = parse_topic(_id(message.topic)), parse_author(_id(message.author))
-    except InvalidId as error:
-        raise FrameMalformed(error.message) from error
-    return LogId(_NAMESPACES[message.namespace], topic, author)
 
 
 def _id(message: pb.Id) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from meshbox.core.ids import LogId, Origin
+from meshbox.core.ids import LogId, Origin, Topic
 from meshbox.core.reconcile import DIGEST_BYTES
 from meshbox.core.session.frames import (
     AskSketch,
@@ -38,6 +38,7 @@ class FrameEncoder:
 
     def __init__(self) -> None:
         self._logs: NameRing[LogId] = NameRing()
+        self._topics: NameRing[Topic] = NameRing()
         self._origins: NameRing[Origin] = NameRing()
         self._cursor = b""
 
@@ -86,9 +87,10 @@ class FrameEncoder:
         known = self._logs.say(offer.log)
         if known != IN_FULL:
             return pb.OfferedLog(known=known, runs=runs)
+        topic = self._topics.say(offer.log.topic)
         return pb.OfferedLog(
             namespace=offer.log.namespace,
-            topic=_id(offer.log.topic),
+            topic=pb.Id(known=topic) if topic != IN_FULL else _id(offer.log.topic),
             author=_id(offer.log.author),
             runs=runs,
         )

@@ -28,6 +28,7 @@ from scripts.benchmarks.poll_idle import poll_idle
 from scripts.benchmarks.propagation import propagation
 from scripts.benchmarks.requests import DIALECTS
 from scripts.benchmarks.rows import Figures, Row, show
+from scripts.benchmarks.strangers import strangers
 
 BENCHMARKS: Final[dict[str, Callable[[Options], Awaitable[Figures]]]] = {
     "deposits": deposits,
@@ -37,6 +38,7 @@ BENCHMARKS: Final[dict[str, Callable[[Options], Awaitable[Figures]]]] = {
     "propagation": propagation,
     "catchup": catchup,
     "mesh": mesh,
+    "strangers": strangers,
     "open": open_store,
     "idle": idle,
 }

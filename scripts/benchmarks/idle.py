@@ -8,15 +8,12 @@ as much for each acknowledgement). CPU is all threads of one node. Asking costs 
 from __future__ import annotations
 
 import asyncio
-import re
-import shutil
-import subprocess
-from typing import Final, NamedTuple
+from typing import Final
 
 from scripts.benchmarks.connection import send_all
 from scripts.benchmarks.faults import BenchFailed
 from scripts.benchmarks.options import Options
-from scripts.benchmarks.processes import Node, Stage
+from scripts.benchmarks.processes import Node, Stage, socket_traffic
 from scripts.benchmarks.requests import DIALECTS, Deposits, Texts, logs
 from scripts.benchmarks.rows import Figures
 
@@ -26,13 +23,6 @@ CPU_GOAL: Final = 0.3
 
 _SETTLE_S: Final = 2.0
 _CONNECTED_S_MAX: Final = 20.0
-
-
-class _Traffic(NamedTuple):
-    connections: frozenset[str]
-    """The far ends."""
-    bytes: int
-    segments: int
 
 
 async def idle(options: Options) -> Figures:
@@ -45,9 +35,9 @@ async def idle(options: Options) -> Figures:
         await _make_equal(a, b, options)
         await asyncio.sleep(min(_SETTLE_S, seconds))
         for _ in range(options.runs):
-            traffic, cpus = _traffic(a), [node.cpu_s() for node in (a, b)]
+            traffic, cpus = socket_traffic(a.ready["sync"]), [node.cpu_s() for node in (a, b)]
             await asyncio.sleep(seconds)
-            after, cpus_after = _traffic(a), [node.cpu_s() for node in (a, b)]
+            after, cpus_after = socket_traffic(a.ready["sync"]), [node.cpu_s() for node in (a, b)]
             if traffic and after:
                 if traffic.connections != after.connections:
                     raise BenchFailed(f"their connection did not last: {b.log_end()}")
@@ -77,26 +67,3 @@ async def _make_equal(a: Node, b: Node, options: Options) -> None:
             return
         await asyncio.sleep(0.1)
     raise BenchFailed(f"the nodes do not connect: {b.log_end()}")
-
-
-def _traffic(node: Node) -> _Traffic | None:
-    """Counters of the connections at the node's sync listener; None without ss."""
-    command = shutil.which("ss")
-    if command is None:
-        return None
-    port = str(node.ready["sync"]).rpartition(":")[2]
-    shown = subprocess.run(  # noqa: S603 - a command of the system, with a port of ours
-        [command, "-tinH", "state", "established", "sport", "=", f":{port}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    return _Traffic(
-        connections=frozenset(re.findall(rf":{port}\s+(\S+)", shown)),
-        bytes=_sum("bytes_sent", shown) + _sum("bytes_received", shown),
-        segments=_sum("segs_out", shown) + _sum("segs_in", shown),
-    )
-
-
-def _sum(counter: str, shown: str) -> int:
-    return sum(int(value) for value in re.findall(rf"\b{counter}:(\d+)", shown))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from meshbox.admin.control_socket import connect
 from scripts.benchmarks.faults import BenchFailed
@@ -83,8 +84,9 @@ class Process:
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
-        if self._child.stdout is not None:
-            self._child.stdout.close()
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 class Node(Process):
@@ -123,6 +125,55 @@ class Node(Process):
         return document
 
 
+class Talker(Process):
+    """A process that answers each line of its input with a line of JSON, and ends with it."""
+
+    def ask(self, line: str) -> dict[str, Any]:
+        """The document that answers `line`; `BenchFailed` when it ended."""
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        self._child.stdin.write(line.encode() + b"\n")
+        self._child.stdin.flush()
+        answer = self._child.stdout.readline()
+        if not answer:
+            raise BenchFailed(f"no answer to {line}: {self.log_end()}")
+        document: dict[str, Any] = json.loads(answer)
+        return document
+
+
+class SocketTraffic(NamedTuple):
+    """What the kernel counted on the established connections at a listener, both ways."""
+
+    connections: frozenset[str]
+    """The far ends."""
+    bytes: int
+    """Payload of TCP."""
+    segments: int
+
+
+def socket_traffic(listener: str) -> SocketTraffic | None:
+    """The traffic at HOST:PORT until now; None without ss."""
+    command = shutil.which("ss")
+    if command is None:
+        return None
+    port = listener.rpartition(":")[2]
+    shown = subprocess.run(  # noqa: S603 - a command of the system, with a port of ours
+        [command, "-tinH", "state", "established", "sport", "=", f":{port}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return SocketTraffic(
+        connections=frozenset(re.findall(rf":{port}\s+(\S+)", shown)),
+        bytes=_sum("bytes_sent", shown) + _sum("bytes_received", shown),
+        segments=_sum("segs_out", shown) + _sum("segs_in", shown),
+    )
+
+
+def _sum(counter: str, shown: str) -> int:
+    return sum(int(value) for value in re.findall(rf"\b{counter}:(\d+)", shown))
+
+
 _P = TypeVar("_P", bound=Process)
 
 
@@ -159,6 +210,10 @@ class Stage:
         """Runs another program that prints a ready line, such as a baseline."""
         return self._start(Process, list(command), self.folder / name)
 
+    def talker(self, name: str, *command: str) -> Talker:
+        """Runs a program that prints a ready line and then answers questions."""
+        return self._start(Talker, list(command), self.folder / name)
+
     def end(self, process: Process) -> None:
         """Ends one process, whose folder stays."""
         self._processes.remove(process)
@@ -171,7 +226,7 @@ class Stage:
         with log.open("ab") as errors:
             child = subprocess.Popen(  # noqa: S603 - our own command
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if kind is Talker else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env={k: v for k, v in os.environ.items() if not k.startswith("MESHBOX_")},

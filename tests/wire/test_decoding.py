@@ -79,6 +79,7 @@ ONE = pb.SeqRange(first=0, last=0)
         offered((0, 1), namespace=9),
         offered((0, 1), topic=pb.Id(text="a:b")),
         offered((0, 1), known=1),
+        offered((0, 1), topic=pb.Id(known=1)),
         pb.Frame(offers=pb.Offers(cursor_common=1)),
         offered((0, 1), author=pb.Id(text="x" * 129)),
         offered((0, 1), author=pb.Id(hex=b"x" * 65)),

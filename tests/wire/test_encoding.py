@@ -125,6 +125,12 @@ def test_a_log_is_named_once() -> None:
     assert again < 25
 
 
+def test_a_topic_is_named_once() -> None:
+    encoder = FrameEncoder()
+    first, other = (len(encoder.encode(page(1, author * 32))) for author in ("cd", "ef"))
+    assert first - other > 28
+
+
 def test_ids_of_hexadecimal_digits_take_half_the_bytes() -> None:
     lower = len(FrameEncoder().encode(page(1, "cd" * 32)))
     upper = len(FrameEncoder().encode(page(1, "CD" * 32)))

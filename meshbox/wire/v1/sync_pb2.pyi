@@ -326,29 +326,32 @@ Global___OfferedRun: _TypeAlias = OfferedRun  # noqa: Y015
 class Id(_message.Message):
     """Names. What is named again and again in a direction of a session is said once: a name said in full
     takes the next slot of a ring of 4,096, from 0, and in later frames 1 + its slot stands for it,
-    until another takes that slot. Logs and origins have a ring each.
+    until another takes that slot. Logs, topics and origins have a ring each.
 
     An id in as few bytes as it takes: text, or the bytes of an even number of hexadecimal digits, of
-    which those that are letters are lower case.
+    which those that are letters are lower case; of a topic also 1 + the slot of its name.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     HEX_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     hex: _builtins.bytes
+    known: _builtins.int
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
         hex: _builtins.bytes = ...,
+        known: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "hex", b"hex", "text", b"text"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "hex", b"hex", "known", b"known", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "hex", b"hex", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "hex", b"hex", "known", b"known", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_form: _TypeAlias = _typing.Literal["text", "hex"]  # noqa: Y015
+    _WhichOneofReturnType_form: _TypeAlias = _typing.Literal["text", "hex", "known"]  # noqa: Y015
     _WhichOneofArgType_form: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_form) -> _WhichOneofReturnType_form | None: ...
 
