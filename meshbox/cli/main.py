@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from meshbox.cli import config, id, inventory, peers, run, status, sweep  # noqa: A004
+from meshbox.cli import anchor, config, id, inventory, peers, run, status, sweep  # noqa: A004
 from meshbox.cli.faults import EXIT_FAILED, EXIT_WRONG_USE, WrongUse, report
 from meshbox.node.release import VERSION
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("id")(id.show)
+app.command("anchor")(anchor.show)
 app.add_typer(config.app, name="config")
 app.command("status")(status.show)
 app.command("peers")(peers.show)

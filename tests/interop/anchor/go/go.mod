@@ -1,0 +1,3 @@
+module meshbox.invalid/anchor
+
+go 1.21
