@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seconds=chosen.seconds,
         blobs=chosen.blobs,
         nodes=chosen.nodes,
+        backlog=chosen.backlog,
         dialect=chosen.dialect,
         baseline=chosen.baseline,
         seed=chosen.seed,
@@ -118,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         "--blobs", type=_positive, help="how many are stored: poll-idle, mixed, catchup, mesh, open"
     )
     add("--nodes", type=_positive, help="of propagation (2) and mesh (10)")
+    add("--backlog", type=int, default=0, help="blobs to catch up on meanwhile: propagation (0)")
     add("--dialect", choices=list(DIALECTS), default="blips", help="the API generation (blips)")
     add("--baseline", choices=list(WRITES), default="rocksdb", help="of deposits (rocksdb)")
     add("--seed", type=int, default=1, help="of contents and choices (1)")

@@ -18,6 +18,8 @@ class Options:
     blobs: int | None = None
     """How many are there when the measurement begins."""
     nodes: int | None = None
+    backlog: int = 0
+    """Blobs that all but one node lack when `propagation` begins."""
     dialect: str = "blips"
     baseline: str = "rocksdb"
     seed: int = 1

@@ -5,11 +5,15 @@ with one node, as an app writes in order. One reader a node polls with its heigh
 POLLS a second at all nodes together, so that they stay a small part of the work. A time is exact to
 the gap between two answers, of which `propagation.N.poll` is the 99th percentile. A time of 0 means
 readable before the depositor had its answer.
+
+With `--backlog` all nodes but the last lack as many blobs when it begins, and what is measured are
+the deposits that were answered before the last of them had caught up.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Sequence, Set
@@ -20,7 +24,16 @@ from scripts.benchmarks.connection import connect, send_all
 from scripts.benchmarks.faults import BenchFailed
 from scripts.benchmarks.options import Options
 from scripts.benchmarks.processes import Node, Stage
-from scripts.benchmarks.requests import DIALECTS, Deposits, Dialect, Log, Texts, logs, poll
+from scripts.benchmarks.requests import (
+    DIALECTS,
+    Deposits,
+    Dialect,
+    Log,
+    Texts,
+    filling,
+    logs,
+    poll,
+)
 from scripts.benchmarks.rows import Figures, percentile
 
 NODES: Final = 2
@@ -32,9 +45,12 @@ POLLS: Final = 1000
 """Polls a second, at all nodes together; fewer where an answer takes longer than the pause."""
 P50_MS_GOAL: Final = 30.0
 P99_MS_GOAL: Final = 300.0
+BACKLOG_P99_MS_GOAL: Final = 1_000.0
+BACKLOG_LOGS: Final = 1_000
 
 _EVERYWHERE_S_MAX: Final = 20.0
 _LOOK_S: Final = 0.01
+_WATCH_S: Final = 0.1
 
 Place = tuple[str, int]
 """An author, and a seq."""
@@ -45,20 +61,64 @@ async def propagation(options: Options) -> Figures:
     figures = Figures()
     for run in range(options.runs):
         with Stage(options.folder) as stage:
+            names = [f"node{i}" for i in range(options.nodes or NODES)]
+            if options.backlog:
+                await _fill(stage, names[-1], options)
             nodes: list[Node] = []
-            for i in range(options.nodes or NODES):
+            for name in names:
                 peers = (f"--peer={node.peer_address}" for node in nodes)
-                nodes.append(stage.node(f"node{i}", *peers))
+                nodes.append(stage.node(name, *peers))
+            backlog = _Backlog(nodes, options.backlog)
             spread = _Spread(nodes, options, seed=options.seed + run)
-            await spread.warm_up()
-            await spread.measure()
+            await spread.warm_up(everywhere=not options.backlog)
+            await spread.measure(backlog)
         name = f"propagation.{len(nodes)}"
-        figures.add(f"{name}.p50", "ms", percentile(spread.took_ms, 50), goal=P50_MS_GOAL)
-        figures.add(f"{name}.p99", "ms", percentile(spread.took_ms, 99), goal=P99_MS_GOAL)
+        p50_goal: float | None = P50_MS_GOAL
+        p99_goal = P99_MS_GOAL
+        if options.backlog:
+            name = f"{name}.backlog"
+            p50_goal, p99_goal = None, BACKLOG_P99_MS_GOAL
+            figures.add(f"{name}.seconds", "s", backlog.seconds)
+        figures.add(f"{name}.blobs", "blobs", len(spread.took_ms))
+        figures.add(f"{name}.p50", "ms", percentile(spread.took_ms, 50), goal=p50_goal)
+        figures.add(f"{name}.p99", "ms", percentile(spread.took_ms, 99), goal=p99_goal)
         figures.add(f"{name}.max", "ms", max(spread.took_ms))
         figures.add(f"{name}.poll", "ms", percentile(spread.gaps_ms, 99))
         figures.add(f"{name}.node_cpu", "% of a core", spread.node_cpu)
     return figures
+
+
+async def _fill(stage: Stage, name: str, options: Options) -> None:
+    node = stage.node(name)
+    some = logs(min(BACKLOG_LOGS, options.backlog), label="backlog", topics=50)
+    texts, dialect = Texts(seed=options.seed), DIALECTS[options.dialect]
+    await send_all(node.http, filling(some, blobs=options.backlog, texts=texts, dialect=dialect))
+    stage.end(node)
+
+
+class _Backlog:
+    """What the nodes catch up on meanwhile."""
+
+    def __init__(self, nodes: Sequence[Node], blobs: int) -> None:
+        self._nodes = nodes
+        self._blobs = blobs
+        self._begun = time.perf_counter()
+        self.ended = self._begun if blobs else math.inf
+        """When the last node had caught up; without a backlog all that is measured is before."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it took from the last node's ready line."""
+        return self.ended - self._begun
+
+    async def watch(self) -> None:
+        """Returns when all nodes hold as many blobs."""
+        while self._blobs:
+            held = [node.status()["storage"]["messages"] for node in self._nodes]
+            if min(held) >= self._blobs:
+                self.ended = time.perf_counter()
+                return
+            await asyncio.sleep(_WATCH_S)
 
 
 class _Spread:
@@ -86,17 +146,19 @@ class _Spread:
         """Milliseconds between two answers to one reader."""
         return [gap for reader in self._readers for gap in reader.gaps_ms]
 
-    async def warm_up(self) -> None:
-        """The first blob of each log, everywhere: all nodes are connected."""
+    async def warm_up(self, *, everywhere: bool) -> None:
+        """The first blob of each log; `everywhere`: until all nodes have them, and so are
+        connected."""
         for i, request in enumerate(self._first):
             await send_all(self._nodes[i % len(self._nodes)].http, [request])
         places = {(log.author, 0) for log in self._logs}
         for reader in self._readers:
             await reader.start()
-        await self._everywhere(places)
+        if everywhere:
+            await self._everywhere(places)
 
-    async def measure(self) -> None:
-        """Deposits, and waits until all of it is everywhere."""
+    async def measure(self, backlog: _Backlog) -> None:
+        """Deposits, and waits until all of it is everywhere; counts what came before its end."""
         for reader in self._readers:
             reader.gaps_ms.clear()
         writers = [_Writer(log, maker) for log, maker in zip(self._logs, self._makers, strict=True)]
@@ -104,6 +166,7 @@ class _Spread:
             await writer.connect(self._nodes[i % len(self._nodes)])
         begun, cpu_s = time.perf_counter(), self._cpu_s()
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(backlog.watch())
             for i in range(self._count):
                 await asyncio.sleep(begun + i / RATE - time.perf_counter())
                 tasks.create_task(self._random.choice(writers).deposit())
@@ -121,7 +184,10 @@ class _Spread:
             for i, writer in enumerate(writers)
             for reader in self._others(i)
             for place, at in writer.answered.items()
+            if at < backlog.ended
         ]
+        if not self.took_ms:
+            raise BenchFailed("the backlog was over before the first deposit: a larger --backlog")
 
     def _cpu_s(self) -> float | None:
         """CPU seconds of all nodes until now."""
