@@ -251,6 +251,18 @@ DISCOVERY_LOOKUPS_MAX: Final = 16
 DISCOVERY_ROUND_NAMES_MAX: Final = 256
 """mDNS names read again in one round: about 10 ms of the loop."""
 
+SWARM_PACKET_BYTES_MAX: Final = 1_472
+"""Bytes of a packet of the swarm dialect; the apps read no more (an Ethernet frame's UDP data)."""
+
+SWARM_RECORDS_MAX: Final = 64
+"""Records and questions of a packet of the swarm dialect: a mailbox of many addresses has 18."""
+
+SWARM_PACKETS_MAX: Final = 64
+"""Packets of the swarm dialect read in one turn of the event loop: about 2 ms."""
+
+SWARM_SIZE_MAX: Final = 64
+"""Mailboxes of the swarm dialect that set our pace; more would have us answer after 3 s."""
+
 MESH_NAME_BYTES_MAX: Final = 53
 """Bytes of a mesh name: with `_dashchat-` before it a DNS label (63 bytes, RFC 1035) is full."""
 

@@ -18,7 +18,7 @@ from meshbox.discovery.events import (
     PeerGone,
     Troubled,
 )
-from meshbox.discovery.found import Mailbox, Peer
+from meshbox.discovery.found import Dialect, Mailbox, Peer
 from meshbox.discovery.interfaces import parse_interface
 from meshbox.discovery.names import DEFAULT_MESH, MeshName, Service, parse_mesh
 
@@ -26,6 +26,7 @@ __all__ = [
     "DEFAULT_MESH",
     "Announcement",
     "CloneSeen",
+    "Dialect",
     "Discovery",
     "Event",
     "Mailbox",

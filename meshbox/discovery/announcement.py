@@ -56,6 +56,7 @@ class Announcement:
 class Record(NamedTuple):
     """One service to announce: its full name, SRV target and port, addresses and TXT record."""
 
+    service: Service
     type_: str
     name: str
     host: str
@@ -100,7 +101,7 @@ def records_of(
             type_ = service_type(service, mesh)
             name = instance_name(node_id, type_)
             host = host_name(node_id, service)
-            records.append(Record(type_, name, host, endpoint.port, addresses, txt))
+            records.append(Record(service, type_, name, host, endpoint.port, addresses, txt))
     return records
 
 

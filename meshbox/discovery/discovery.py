@@ -11,25 +11,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from meshbox.core.errors import DiscoveryFailed
 from meshbox.core.ids import NodeId
-from meshbox.discovery.announcement import Announcement, records_of
+from meshbox.discovery.announcement import Announcement, Record, records_of
 from meshbox.discovery.announcer import Announcer
 from meshbox.discovery.browser import Browser
+from meshbox.discovery.changes import mailbox_events, peer_events
 from meshbox.discovery.events import (
     CloneSeen,
     Event,
-    MailboxChanged,
-    MailboxFound,
-    MailboxGone,
     NetworkChanged,
-    PeerChanged,
-    PeerFound,
-    PeerGone,
     Troubled,
 )
 from meshbox.discovery.found import Mailbox, Peer, Resolved, read_mailbox, read_node
@@ -37,6 +33,8 @@ from meshbox.discovery.interfaces import Interface, choose, read_interfaces, sta
 from meshbox.discovery.names import DEFAULT_MESH, MeshName, Service, service_type
 from meshbox.discovery.network_watch import watch_network
 from meshbox.discovery.responder import Responder
+from meshbox.discovery.roster import Roster
+from meshbox.discovery.swarm.responder import SwarmResponder
 
 _CLONES_REMEMBERED = 16
 _NOTICES_MAX = 64
@@ -84,6 +82,7 @@ class Discovery:
         self._announcer: Announcer | None = None
         self._nodes: Browser[Peer] | None = None
         self._mailboxes: Browser[Mailbox] | None = None
+        self._swarm: SwarmResponder | None = None
 
     @property
     def peers(self) -> list[Peer]:
@@ -92,8 +91,21 @@ class Discovery:
 
     @property
     def mailboxes(self) -> list[Mailbox]:
-        """The mailboxes that are there now, when they are browsed."""
-        return self._mailboxes.roster.current() if self._mailboxes else []
+        """The mailboxes that are there now, when they are browsed; once a dialect."""
+        return [mailbox for roster in self._mailbox_rosters() for mailbox in roster.current()]
+
+    @property
+    def ages(self) -> list[tuple[Peer | Mailbox, float]]:
+        """Everything that is there now, with the seconds since it was heard last."""
+        now_ms = time.monotonic() * 1000
+        rosters: list[Roster[Peer] | Roster[Mailbox]] = [*self._mailbox_rosters()]
+        if self._nodes is not None:
+            rosters.append(self._nodes.roster)
+        return [
+            (found, age_ms / 1000)
+            for roster in rosters
+            for found, age_ms in roster.ages(now_ms=now_ms)
+        ]
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -110,6 +122,12 @@ class Discovery:
         self._announcement = announcement
         self._responder = Responder()
         self._announcer = Announcer(self._responder)
+        self._swarm = SwarmResponder(
+            self._node_id,
+            type_=service_type(Service.MAILBOX, self._mesh),
+            asks=Service.MAILBOX in self._browse,
+            on_change=self._woken.set,
+        )
         try:
             await self._move(choose(read_interfaces(), self._wanted))
         except BaseException:
@@ -139,11 +157,11 @@ class Discovery:
         for browser in (self._nodes, self._mailboxes):
             if browser is not None:
                 await browser.stop()
-        responder, announcer = self._responder, self._announcer
-        self._nodes = self._mailboxes = self._announcer = None
-        if responder is not None and announcer is not None:
+        responder, announcer, swarm = self._responder, self._announcer, self._swarm
+        self._nodes = self._mailboxes = self._announcer = self._swarm = None
+        if responder is not None and announcer is not None and swarm is not None:
             await announcer.hush()
-            await responder.close()
+            await asyncio.gather(responder.close(), swarm.close())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -234,16 +252,23 @@ class Discovery:
 
     async def _announce(self, interfaces: tuple[Interface, ...]) -> None:
         assert self._announcer is not None
+        assert self._swarm is not None
+        records = self._records(interfaces)
+        mailbox = next((r for r in records if r.service is Service.MAILBOX), None)
+        self._swarm.follow(interfaces, mailbox)
+        if self._announcement is not None:
+            await self._announcer.announce(records)
+
+    def _records(self, interfaces: tuple[Interface, ...]) -> list[Record]:
         if self._announcement is None or self._node_id is None:
-            return
-        records = records_of(
+            return []
+        return records_of(
             self._announcement,
             node_id=self._node_id,
             run=self._run,
             mesh=self._mesh,
             interfaces=interfaces,
         )
-        await self._announcer.announce(records)
 
     async def _tell(self) -> None:
         while not self._is_stopped:
@@ -257,19 +282,15 @@ class Discovery:
     def _take_events(self) -> list[Event]:
         events = list(self._notices)
         self._notices.clear()
-        for before, after in self._nodes.roster.take_changes() if self._nodes else []:
-            if after is None:
-                assert before is not None
-                events.append(PeerGone(before))
-            else:
-                events.append(PeerChanged(after) if before else PeerFound(after))
-        for was, now in self._mailboxes.roster.take_changes() if self._mailboxes else []:
-            if now is None:
-                assert was is not None
-                events.append(MailboxGone(was))
-            else:
-                events.append(MailboxChanged(now) if was else MailboxFound(now))
+        if self._nodes is not None:
+            events += peer_events(self._nodes.roster.take_changes())
+        for roster in self._mailbox_rosters():
+            events += mailbox_events(roster.take_changes())
         return events
+
+    def _mailbox_rosters(self) -> list[Roster[Mailbox]]:
+        browsed = (self._mailboxes, self._swarm)
+        return [speaker.roster for speaker in browsed if speaker is not None]
 
 
 def _report_failure(task: asyncio.Task[None]) -> None:

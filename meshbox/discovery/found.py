@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import NamedTuple, Protocol, Self
 
 from meshbox.core.address import PORT_MAX, Endpoint
 from meshbox.core.errors import InvalidId
 from meshbox.core.ids import NodeId, parse_node_id
 from meshbox.core.limits import DISCOVERED_ENDPOINTS_MAX, DISCOVERY_TXT_BYTES_MAX
+from meshbox.discovery.swarm.packet import BYE, mailbox_id_of, read_strings
 
 _WORD_LENGTH_MAX = 16
 
@@ -59,12 +61,22 @@ class Peer:
         return replace(self, endpoints=_joined(self.endpoints, endpoints))
 
 
+class Dialect(StrEnum):
+    """The two ways in which mailboxes announce themselves by mDNS."""
+
+    STANDARD = "standard"
+    """DNS-SD, as apps up to 0.19 read it."""
+    SWARM = "swarm"
+    """That of the library swarm-discovery, which apps from 0.20 on read."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mailbox:
     """An HTTP mailbox for the apps. `mailbox_id` is opaque: only a meshbox's is a node id."""
 
     mailbox_id: str
     endpoints: tuple[Endpoint, ...]
+    dialect: Dialect = Dialect.STANDARD
 
     @property
     def key(self) -> str:
@@ -108,7 +120,19 @@ def read_node(resolved: Resolved) -> NodeClaim | None:
 def read_mailbox(resolved: Resolved) -> Mailbox | None:
     """The mailbox that the records describe, or None."""
     endpoints = _endpoints(resolved)
-    return Mailbox(mailbox_id=resolved.instance, endpoints=endpoints) if endpoints else None
+    if len(resolved.txt) > DISCOVERY_TXT_BYTES_MAX or BYE in read_strings(resolved.txt):
+        return None
+    # Some mailboxes of apps from 0.20 on announce their label in the standard way too.
+    mailbox_id = mailbox_id_of(resolved.instance) or resolved.instance
+    return Mailbox(mailbox_id=mailbox_id, endpoints=endpoints) if endpoints else None
+
+
+def read_sighting(mailbox_id: str, endpoints: tuple[Endpoint, ...]) -> Mailbox | None:
+    """The mailbox that an answer of the swarm dialect tells of, or None."""
+    usable = tuple(at for at in endpoints if 0 < at.port <= PORT_MAX and _is_usable(at.host))
+    if not usable:
+        return None
+    return Mailbox(mailbox_id=mailbox_id, endpoints=usable, dialect=Dialect.SWARM)
 
 
 def parse_txt(raw: bytes) -> dict[str, str]:
@@ -116,15 +140,12 @@ def parse_txt(raw: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     if len(raw) > DISCOVERY_TXT_BYTES_MAX:
         return found
-    at = 0
-    while at < len(raw):
-        end = at + 1 + raw[at]
-        key, equals, value = raw[at + 1 : end].partition(b"=")
+    for string in read_strings(raw):
+        key, equals, value = string.partition(b"=")
         if equals:
             found.setdefault(
                 key.decode("ascii", "replace").lower(), value.decode("ascii", "replace")
             )
-        at = end
     return found
 
 

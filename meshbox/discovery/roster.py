@@ -68,6 +68,16 @@ class Roster(Generic[F]):
         found = (self._merged(key) for key in self._names_of)
         return [item for item in found if item is not None]
 
+    def ages(self, *, now_ms: float) -> list[tuple[F, float]]:
+        """Everything found, once a key, with the milliseconds since it was heard last."""
+        aged = []
+        for key, names in self._names_of.items():
+            item = self._merged(key)
+            if item is not None:
+                heard_ms = max(self._entries[name].heard_ms for name in names)
+                aged.append((item, now_ms - heard_ms))
+        return aged
+
     def note(self, name: str, item: F, *, now_ms: float) -> bool:
         """Takes in that `name` claims to be `item`; false when there is no room for it."""
         entry = self._entries.get(name.lower())

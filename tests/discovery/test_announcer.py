@@ -27,6 +27,7 @@ LO = Interface(name="lo", index=1, addresses=("127.0.0.1",), is_loopback=True)
 
 def record(port: int, *, type_: str, addresses: tuple[str, ...] = ("127.0.0.1",)) -> Record:
     return Record(
+        service=Service.MAILBOX,
         type_=type_,
         name=instance_name(node(1), type_),
         host=host_name(node(1), Service.MAILBOX),
