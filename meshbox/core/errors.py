@@ -127,6 +127,12 @@ class StoreFailed(WorldError):
     code = "store.failed"
 
 
+class StoreDamaged(StoreFailed):
+    """Something in the database is damaged, or contradicts the rest of it; it is being mended."""
+
+    code = "store.damaged"
+
+
 class StoreFull(WorldError):
     """No room for the deposit, and nothing that could go for it."""
 

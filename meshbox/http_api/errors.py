@@ -34,6 +34,7 @@ _OF_THE_WORLD: Final = {
     errors.NotRunning: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StoreDamaged: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.StoreLocked: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreForeign: HTTPStatus.SERVICE_UNAVAILABLE,

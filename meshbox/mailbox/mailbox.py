@@ -196,7 +196,7 @@ class Mailbox:
         return await sweeping.sweep(self._store)
 
     async def run_sweeper(self, *, interval_ms: int = sweeping.SWEEP_INTERVAL_MS) -> None:
-        """Housekeeping until cancelled; `StoreFailed` when the disk fails."""
+        """Housekeeping until cancelled."""
         await sweeping.run_sweeper(self._store, interval_ms=interval_ms)
 
     def _new_in(self, records: Iterable[LogRecord], authors: Mapping[str, int]) -> list[NewInLog]:

@@ -57,13 +57,14 @@ class MessageBoard:
 
     def __init__(self, store: MailboxStore, *, node_id: NodeId) -> None:
         self._store = store
-        self._author = Author(f"{node_id}.{store.epoch.id.hex()}")
+        self._node_id = node_id
+        self._epoch = store.epoch
         self._tails: dict[Topic, _Tail] = {}
 
     async def append(self, topic: str, data: bytes, *, origin: Origin) -> None:
         """Stores one message; `InvalidId`, `TooLarge`, or what the store raises."""
         check_size(len(data))
-        log = LogId(Namespace.MESSAGES, parse_topic(topic), self._author)
+        log = LogId(Namespace.MESSAGES, parse_topic(topic), self._author())
         tail = self._tails.pop(log.topic, None) or _Tail()
         self._tails[log.topic] = tail
         tail.appending += 1
@@ -92,6 +93,13 @@ class MessageBoard:
     async def read(self, page: MessagePage) -> dict[str, list[bytes]]:
         """The messages of a page, oldest first; what expired since it was chosen is left out."""
         return {topic: await self._read(blobs) for topic, blobs in page.chosen.items()}
+
+    def _author(self) -> Author:
+        """Of this opening of the store: one that was opened again begins new logs."""
+        if self._store.epoch != self._epoch:
+            self._epoch = self._store.epoch
+            self._tails = {}
+        return Author(f"{self._node_id}.{self._epoch.id.hex()}")
 
     async def _take_seq(self, log: LogId, tail: _Tail) -> int:
         if tail.next_seq is None:

@@ -1,16 +1,17 @@
 """The mailbox's housekeeping: freeing what is due, and saving the clock's reading.
 
 Knows when, not how: the store frees a slice at a time, so that a large sweep never holds the loop.
-A sweep that finds the store busy leaves the rest to the next one. Any other fault ends the
-coroutine: a store that fails is for its owner to deal with.
+A sweep that finds the store busy or failing leaves the rest to the next one: what opens a failed
+store again is elsewhere (storage/reopening.py).
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final, NamedTuple
 
-from meshbox.core.errors import StoreBusy
+from meshbox.core.errors import StoreBusy, StoreFailed
 from meshbox.storage.interface import MailboxStore
 
 READING_INTERVAL_MS: Final = 60_000
@@ -47,7 +48,7 @@ async def run_sweeper(
 ) -> None:
     """Sweeps now and every `interval_ms`, and saves a reading every `reading_interval_ms`.
 
-    Runs until it is cancelled; raises `StoreFailed` when the disk does.
+    Runs until it is cancelled.
     """
     loop = asyncio.get_running_loop()
     sweep_at = loop.time()
@@ -56,15 +57,10 @@ async def run_sweeper(
         await asyncio.sleep(min(sweep_at, reading_at) - loop.time())
         now = loop.time()
         if now >= sweep_at:
-            await _sweep_unless_busy(store)
+            with suppress(StoreBusy, StoreFailed):
+                await sweep(store)
             sweep_at = now + interval_ms / 1000
         if now >= reading_at:
-            await store.flush_reading()
+            with suppress(StoreBusy, StoreFailed):
+                await store.flush_reading()
             reading_at = now + reading_interval_ms / 1000
-
-
-async def _sweep_unless_busy(store: MailboxStore) -> None:
-    try:
-        await sweep(store)
-    except StoreBusy:
-        return

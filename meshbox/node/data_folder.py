@@ -3,6 +3,7 @@
     DATA/lock             held (flock) by whoever works on the folder; names that process
     DATA/identity.key     see identity/key_file.py
     DATA/store/           the database
+    DATA/reserve          space that is given up when the disk is full (storage/reserve.py)
     DATA/adopt-store      only after a loss, see node/opening.py
     DATA/control.sock     while a node runs
 
@@ -26,6 +27,7 @@ from meshbox.core.errors import DataFolderFailed, StoreLocked
 
 LOCK_NAME: Final = "lock"
 STORE_NAME: Final = "store"
+RESERVE_NAME: Final = "reserve"
 CONTROL_SOCKET_NAME: Final = "control.sock"
 
 _FOLDER_MODE: Final = 0o700

@@ -145,7 +145,10 @@ class Node:
     async def _open(self) -> Opened:
         folder = self._settings.data_dir
         opened = await open_folder(
-            folder, system_clock=self._clock, retention_ms=self._settings.retention
+            folder,
+            system_clock=self._clock,
+            retention_ms=self._settings.retention,
+            log=self._log_store,
         )
         self._inside.callback(self._give_up_if_lost, opened)
         self._inside.push_async_callback(opened.store.close)
@@ -242,6 +245,15 @@ class Node:
         self._outside.append(("sweeper", end))
         self._watch.start()
         self._inside.callback(self._watch.stop)
+
+    def _log_store(self, event: str, **fields: Any) -> None:
+        """What the store tells of its database: shown as a warning as long as it is in trouble."""
+        if event == "store.failed":
+            self._warnings["store"] = f"nothing is stored: {fields['detail']}"
+            self._log.error(event, **fields)
+        else:
+            self._warnings.pop("store", None)
+            self._log.warning(event, **fields)
 
     def _log_peers(self, event: str, **fields: Any) -> None:
         """What `sync` tells: with a traceback it is a defect, else an event as any other."""

@@ -29,15 +29,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from meshbox.core.clock import SystemClock
-from meshbox.core.errors import DataFolderFailed, InvalidId
+from meshbox.core.errors import DataFolderFailed, InvalidId, StoreFailed
 from meshbox.core.ids import NodeId, parse_node_id
 from meshbox.core.retention import RETENTION_MAX_MS
 from meshbox.identity import key_file
 from meshbox.identity.key import Identity
 from meshbox.mailbox.system_clock import BUILD_DATE_MS, OperatingSystemClock
-from meshbox.node.data_folder import STORE_NAME, store_exists
+from meshbox.node.data_folder import RESERVE_NAME, STORE_NAME, store_exists
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.interface import MailboxStore
+from meshbox.storage.reopening import Log, ReopeningStore
+from meshbox.storage.reserve import Reserve
 from meshbox.storage.rocksdb import open_rocksdb
 
 ADOPT_NAME: Final = "adopt-store"
@@ -58,26 +60,61 @@ class Opened(NamedTuple):
     """The identity whose database this one took over."""
 
 
-async def open_folder(folder: Path, *, system_clock: SystemClock, retention_ms: int) -> Opened:
+class _Place(NamedTuple):
+    """What all openings of one database have in common."""
+
+    folder: Path
+    system_clock: SystemClock
+    retention_ms: int
+
+    async def open(self, identity: Identity, adopted_from: NodeId | None = None) -> EmbeddedStore:
+        """The database, open."""
+        return await EmbeddedStore.open(
+            open_rocksdb(self.folder / STORE_NAME),
+            system_clock=self.system_clock,
+            retention_ms=self.retention_ms,
+            cursor_key=identity.derive("cursor"),
+            node_id=identity.node_id,
+            adopted_from=adopted_from,
+            epoch_id=secrets.token_bytes(EPOCH_ID_BYTES),
+            build_date_ms=BUILD_DATE_MS,
+        )
+
+    async def open_again(self, identity: Identity) -> EmbeddedStore:
+        """The same after a failure: what was there must still be there."""
+        if not store_exists(self.folder):
+            raise StoreFailed(
+                f"the database in {self.folder} is gone", hint="is its disk still mounted?"
+            )
+        return await self.open(identity)
+
+
+def _untold(_: str, **__: object) -> None:
+    """For those whom errors tell enough."""
+
+
+async def open_folder(
+    folder: Path, *, system_clock: SystemClock, retention_ms: int, log: Log = _untold
+) -> Opened:
     """The identity and the open store of `folder`. The caller closes the store.
 
+    The store opens its database again when it failed, and says so to `log`.
     Raises `DataFolderFailed`, `StoreForeign`, `StoreLocked`, `StoreFailed`.
     """
+    place = _Place(folder, system_clock, retention_ms)
+    reserve = Reserve(folder / RESERVE_NAME)
     adopted = _former_owner(folder)
     if adopted is not None:
         claim = _replace_key(folder, adopted)
     else:
         claim = key_file.claim(folder, store_exists=store_exists(folder))
-    store = await EmbeddedStore.open(
-        open_rocksdb(folder / STORE_NAME),
-        system_clock=system_clock,
-        retention_ms=retention_ms,
-        cursor_key=claim.identity.derive("cursor"),
-        node_id=claim.identity.node_id,
-        adopted_from=adopted,
-        epoch_id=secrets.token_bytes(EPOCH_ID_BYTES),
-        build_date_ms=BUILD_DATE_MS,
-    )
+    try:
+        store = await place.open(claim.identity, adopted)
+    except StoreFailed:
+        # A full disk is the likeliest cause; with the reserve given up it may open.
+        if not reserve.make_way():
+            raise
+        store = await place.open(claim.identity, adopted)
     try:
         key_file.settle(folder)
         if adopted is not None:
@@ -85,7 +122,10 @@ async def open_folder(folder: Path, *, system_clock: SystemClock, retention_ms: 
     except DataFolderFailed:
         await store.close()
         raise
-    return Opened(claim.identity, store, claim.minted, claim.archived, adopted)
+    lasting = ReopeningStore(
+        store, reopen=lambda _: place.open_again(claim.identity), disk=reserve, log=log
+    )
+    return Opened(claim.identity, lasting, claim.minted, claim.archived, adopted)
 
 
 async def node_id_of(folder: Path) -> NodeId:

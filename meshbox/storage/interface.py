@@ -13,7 +13,8 @@ Rules that every engine keeps and `tests/contract/` proves on each of them:
   false shows every log that holds something; a cursor never passes what was not shown.
 
 Errors: `StoreBusy` (too much waits; nothing was done), `StoreFailed` (disk; nothing was
-acknowledged), `StoreFull`, `TooManyRanges`, `IdentityLost`. A store belongs to one event loop.
+acknowledged), `StoreDamaged` (a `StoreFailed`: what is stored is damaged), `StoreFull`,
+`TooManyRanges`, `IdentityLost`. A store belongs to one event loop.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from meshbox.core.errors import StoreFailed
 from meshbox.core.ids import BlobClass, LogId, LogKey, Namespace, NodeId, Origin, Topic
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import PAGE_RUNS_MAX
@@ -181,6 +183,13 @@ class MailboxStore(Protocol):
     @property
     def retention(self) -> Retention:
         """The test for age, as of now."""
+
+    @property
+    def trouble(self) -> StoreFailed | None:
+        """Why nothing can be stored any more, or just now; None when all is well.
+
+        Reads go on as long as all that they can see is durable.
+        """
 
     def now_ms(self) -> int:
         """Node time (design.md 4.5)."""

@@ -112,11 +112,13 @@ class Summaries:
                 for other, (made_s, summary) in self._kept.items()
                 if now_s - made_s < FRESH_S
             }
-            if key in self._kept:
-                return self._kept[key][1]
+            # Another opening of the store may hold less.
+            name = self._store.epoch.id + key
+            if name in self._kept:
+                return self._kept[name][1]
             summary = await self._make(key)
             if summary is not None and len(self._kept) < SUMMARIES_MAX:
-                self._kept[key] = now_s, summary
+                self._kept[name] = now_s, summary
             return summary
 
     async def _make(self, key: bytes) -> Summary | None:

@@ -69,6 +69,7 @@ async def test_a_failed_sync_fails_everything_that_waits(local: LocalHarness) ->
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(result) for result in results] == [StoreFailed] * len(waiting)
     assert store.durable_change == durable
+    assert store.trouble is not None
     await assert_refuses_everything(store)
     await local.close()
     store = await local.open()
@@ -78,15 +79,21 @@ async def test_a_failed_sync_fails_everything_that_waits(local: LocalHarness) ->
     assert await put_one(store, blob(store, 2)) is Outcome.STORED
 
 
-async def test_a_failed_write_fails_the_store(local: LocalHarness) -> None:
+async def test_a_failed_write_ends_writing_and_reads_go_on(local: LocalHarness) -> None:
     store = await local.open()
     await put(store, blob(store, 0))
+    assert store.trouble is None
     local.fail_writes()
     results = await asyncio.gather(
         put(store, blob(store, 1)), put(store, blob(store, 2)), return_exceptions=True
     )
     assert [type(result) for result in results] == [StoreFailed] * 2
-    await assert_refuses_everything(store)
+    assert store.trouble is not None
+    for change in (put(store, blob(store, 77)), store.sweep_slice(), store.flush_reading()):
+        with pytest.raises(StoreFailed):
+            await change
+    assert await contents(store) == {0: b"blob 0"}
+    assert (await whole_feed(store))[0] == [await record(store)]
     store = await local.reopen()
     assert await contents(store) == {0: b"blob 0"}
 

@@ -11,8 +11,9 @@ Invariants:
 - At most one batch is visible and not durable; who waits for that one has waited for all it saw.
 - No answer leaves before its group is durable. A group that changes nothing is answered at once:
   everything it saw is durable, since it was planned after the last sync.
-- The first failure of a write or sync is the last thing that happens: all that waits and all that
-  comes fails with `StoreFailed`.
+- The first failure of a write or sync is the last thing that is written: all changes that wait
+  and all that come fail with `StoreFailed`. A batch that was refused is not visible; so reads go
+  on unless another one is visible and was not made durable.
 - A write refused as busy changed nothing: the group is planned anew and tried again for
   `BUSY_PATIENCE_MS`, and fails alone with `StoreBusy` when the database is still behind.
 """
@@ -70,7 +71,8 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self._unconfirmed: asyncio.Event | None = None
         self._moved = asyncio.Event()
-        self._failure: BaseException | None = None
+        self._failure: StoreFailed | None = None
+        self._shows_doubtful = False
         self._closed = False
         self.durable_change = database.counts.change
         """The feed's counter as the disk confirmed it."""
@@ -111,14 +113,14 @@ class Writer:
         unconfirmed = self._unconfirmed
         if unconfirmed is not None:
             await unconfirmed.wait()
-        self.check()
+        self.check_reads()
 
     async def wait_beyond(self, change: int) -> int:
         """Returns `durable_change` as soon as it is above `change`."""
         while self.durable_change <= change:
-            self.check()
+            self.check_reads()
             await self._moved.wait()
-        self.check()
+        self.check_reads()
         return self.durable_change
 
     def check(self) -> None:
@@ -127,6 +129,16 @@ class Writer:
             raise _failed() from self._failure
         if self._closed:
             raise StoreFailed("the store is closed")
+
+    def check_reads(self) -> None:
+        """`StoreFailed` when what can be seen may not be durable, or after `close`."""
+        if self._shows_doubtful or self._closed:
+            self.check()
+
+    @property
+    def failure(self) -> StoreFailed | None:
+        """What failed first."""
+        return self._failure
 
     @property
     def is_open(self) -> bool:
@@ -241,8 +253,10 @@ class Writer:
         self._moved.set()
         self._moved = asyncio.Event()
 
-    def _fail(self, error: BaseException) -> None:
-        self._failure = error
+    def _fail(self, error: Exception) -> None:
+        if self._failure is None:
+            self._failure = error if isinstance(error, StoreFailed) else _defect(error)
+        self._shows_doubtful = self._shows_doubtful or self._unconfirmed is not None
         while self._queue:
             _resolve(self._queue.popleft().answer, self._failed_answer())
         if self._unconfirmed is not None:
@@ -271,6 +285,12 @@ def _failed() -> StoreFailed:
         "the database failed, and nothing is stored any more",
         hint="see the cause: usually the disk is full or damaged",
     )
+
+
+def _defect(error: Exception) -> StoreFailed:
+    failed = StoreFailed(f"a defect of meshbox: {error!r}")
+    failed.__cause__ = error
+    return failed
 
 
 def _size(item: _Waiting | _Alone) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from meshbox.core.clock import SystemClock
-from meshbox.core.errors import StoreBusy
+from meshbox.core.errors import StoreBusy, StoreFailed
 from meshbox.core.ids import LogId, LogKey, Namespace, NodeId, Topic
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import PAGE_RUNS_MAX
@@ -120,6 +120,11 @@ class EmbeddedStore:
         """The test for age, as of now."""
         return self._database.time.retention
 
+    @property
+    def trouble(self) -> StoreFailed | None:
+        """Why nothing can be stored any more."""
+        return self._writer.failure
+
     def now_ms(self) -> int:
         """Node time."""
         return self._database.time.now_ms()
@@ -144,7 +149,7 @@ class EmbeddedStore:
 
     async def by_key(self, keys: Sequence[LogKey]) -> tuple[LogRecord | None, ...]:
         """The records of the logs of `keys`, in order; None for a log never seen."""
-        self._writer.check()
+        self._writer.check_reads()
         due_through = self._database.time.due_through()
         records = self._database.records(keys)
         shown = tuple(
@@ -156,14 +161,14 @@ class EmbeddedStore:
 
     async def topic(self, namespace: Namespace, topic: Topic) -> tuple[LogRecord, ...]:
         """The records of all logs of a topic, ordered by author (UTF-8 bytes)."""
-        self._writer.check()
+        self._writer.check_reads()
         records = await topic_records(self._database, namespace, topic)
         await self._barrier()
         return records
 
     async def all_logs(self, after: LogKey | None, *, logs_max: int) -> tuple[LogRecord, ...]:
         """The records of all logs in the order of their keys, a page after the key `after`."""
-        self._writer.check()
+        self._writer.check_reads()
         records = all_records(self._database, after, logs_max=logs_max)
         await self._barrier()
         return records
@@ -177,7 +182,7 @@ class EmbeddedStore:
         whole_bytes_max: int,
     ) -> BlobPage:
         """The blobs held among `wanted`, at least one when any is; what is not held is left out."""
-        self._writer.check()
+        self._writer.check_reads()
         bounds = Bounds(blobs_max, bytes_max, whole_bytes_max)
         page = await read_page(self._database, wanted, bounds)
         await self._barrier()
@@ -185,7 +190,7 @@ class EmbeddedStore:
 
     async def read_part(self, blob: StoredBlob, *, offset: int, size: int) -> bytes | None:
         """`size` bytes of a blob from `offset`; None when it is no longer held."""
-        self._writer.check()
+        self._writer.check_reads()
         part = await read_part(self._database, blob, offset=offset, size=size)
         await self._barrier()
         return part
@@ -197,7 +202,7 @@ class EmbeddedStore:
 
         `ValueError` for a cursor that this store does not honour.
         """
-        self._writer.check()
+        self._writer.check_reads()
         change = 0
         if after is not None:
             cursor = self._mint.honoured(after, change=self.change)
@@ -224,7 +229,7 @@ class EmbeddedStore:
 
     async def cursors(self, peer: NodeId) -> tuple[PeerCursor, ...]:
         """The newest cursor of each epoch of a peer that is kept, newest epoch first."""
-        self._writer.check()
+        self._writer.check_reads()
         kept = self._database.peers([peer])[peer]
         await self._barrier()
         return () if kept is None else kept.newest(peer)
@@ -238,7 +243,7 @@ class EmbeddedStore:
     async def refill(self, peer: NodeId, *, logs_max: int) -> RefillPage:
         """The logs of the refill list that `peer` was not asked for yet, a page; waits for one."""
         while True:
-            self._writer.check()
+            self._writer.check_reads()
             grown = self._database.refill_grown
             page = read_list(self._database, peer, logs_max=logs_max)
             if page is not None:
@@ -266,7 +271,7 @@ class EmbeddedStore:
 
     async def statistics(self) -> Statistics:
         """Counts as of now."""
-        self._writer.check()
+        self._writer.check_reads()
         counts = self._database.counts
         used_bytes = self._key_value.disk_bytes()
         await self._barrier()
@@ -287,11 +292,13 @@ class EmbeddedStore:
 
     async def close(self) -> None:
         """Waits for what is being committed, writes a last reading, and lets go of the disk."""
-        if self._writer.is_open:
-            await self.flush_reading()
-        await self._writer.close()
-        self._database.refill_grown.set()
-        await self._key_value.close()
+        try:
+            if self._writer.is_open:
+                await self.flush_reading()
+        finally:
+            await self._writer.close()
+            self._database.refill_grown.set()
+            await self._key_value.close()
 
     async def _barrier(self) -> None:
         """The read barrier: everything that the caller could see is durable."""

@@ -99,7 +99,7 @@ class RocksKeyValue:
 
     def get_many(self, family: Family, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of `keys`, in order; None where there is none."""
-        with faults("cannot read the database"):
+        with faults("cannot read the database", reads=True):
             return cast("list[bytes | None]", self._family(family).get(list(keys)))
 
     def scan(
@@ -107,7 +107,7 @@ class RocksKeyValue:
     ) -> list[tuple[bytes, bytes]]:
         """The first `limit` entries of [first, end), ascending."""
         entries: list[tuple[bytes, bytes]] = []
-        with faults("cannot read the database"):
+        with faults("cannot read the database", reads=True):
             options = ReadOptions()
             options.set_iterate_upper_bound(end)  # A pointer into `end`, which lives on here.
             iterator = self._family(family).iter(options)

@@ -9,24 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from meshbox.core.errors import MeshboxError, StoreBusy, StoreFailed, StoreLocked
+from meshbox.core.errors import MeshboxError, StoreBusy, StoreDamaged, StoreFailed, StoreLocked
 
 _LOCKED = ("LOCK", "lock hold by")
 _STALLED = "Write stall"
+_DAMAGED = "Corruption:"
+_UNREADABLE = "Input/output error"
 
 
 @contextmanager
-def faults(what: str) -> Iterator[None]:
-    """Turns whatever the binding raises into `StoreFailed`, `StoreLocked` or `StoreBusy`."""
+def faults(what: str, *, reads: bool = False) -> Iterator[None]:
+    """Turns whatever the binding raises into `StoreFailed`, `StoreLocked` or `StoreBusy`.
+
+    Damage is `StoreDamaged`: a wrong checksum anywhere, an unreadable sector where `reads`.
+    """
     try:
         yield
     except MeshboxError:
         raise
     except Exception as error:  # noqa: BLE001 - the binding raises nothing more precise
-        raise _ours(what, error) from error.with_traceback(None)
+        raise _ours(what, error, reads=reads) from error.with_traceback(None)
 
 
-def _ours(what: str, error: Exception) -> StoreBusy | StoreFailed | StoreLocked:
+def _ours(what: str, error: Exception, *, reads: bool) -> StoreBusy | StoreFailed | StoreLocked:
     text = str(error)
     if _STALLED in text:
         return StoreBusy("the database is behind with its writes", hint="try again in a moment")
@@ -34,4 +39,6 @@ def _ours(what: str, error: Exception) -> StoreBusy | StoreFailed | StoreLocked:
         return StoreLocked(
             "another process has this database open", hint="only one node may run on a data folder"
         )
+    if _DAMAGED in text or (reads and _UNREADABLE in text):
+        return StoreDamaged(f"{what}: {text}")
     return StoreFailed(f"{what}: {text}")
