@@ -90,11 +90,15 @@ HTTP_HEAD_MS_MAX: Final = 10_000
 HTTP_IDLE_MS_MAX: Final = 75_000
 """Milliseconds that a connection may wait for its next request: the apps poll every 2 to 30 s."""
 
-HTTP_HEADER_BYTES_MAX: Final = 8_190
-"""Bytes of the request line, and of each of the header lines."""
+HTTP_HEAD_BYTES_MAX: Final = 16 * KIB
+"""Bytes of a request's target and header lines together, as in Node.js, and of a chunk's header."""
 
 HTTP_HEADERS_MAX: Final = 64
 """Header lines of a request."""
+
+HTTP_SLICE_BYTES_MAX: Final = 16 * KIB
+"""Bytes of a connection that are parsed at once: so many hold some 500 of the shortest requests,
+which wait in memory until they are answered."""
 
 CONNECTIONS_MAX: Final = 1_024
 """HTTP connections at a time, all listeners together; for a newcomer the longest idle one goes."""

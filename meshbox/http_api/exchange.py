@@ -1,7 +1,7 @@
 """One request and its answer, as the handlers of all generations see them.
 
 A handler gets an `Exchange`, asks it for the body, and returns an `Answer`, or raises a
-`MeshboxError` (errors.py knows the status). Handlers know no aiohttp.
+`MeshboxError` (errors.py knows the status). Handlers know no connection.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-from aiohttp import web
-
 from meshbox.core.limits import BODY_SMALL_BYTES_MAX, FETCH_BYTES_MAX
 from meshbox.http_api.body import check_json_headers, read_body
+from meshbox.http_api.connection import Connection
 from meshbox.http_api.memory_leases import Lease, MemoryLeases
+from meshbox.http_api.request import Request
 from meshbox.http_api.settings import HttpSettings
 
 JSON: Final = "application/json"
-TEXT: Final = "text/plain; charset=utf-8"
 
 
 class Answer(NamedTuple):
@@ -37,7 +36,7 @@ class Exchange:
 
     __slots__ = (
         "_answers",
-        "_bodies",
+        "_connection",
         "_request",
         "_settings",
         "answer_lease",
@@ -47,25 +46,31 @@ class Exchange:
 
     def __init__(
         self,
-        request: web.BaseRequest,
+        request: Request,
+        connection: Connection,
         *,
-        client: str,
         settings: HttpSettings,
         bodies: MemoryLeases,
         answers: MemoryLeases,
     ) -> None:
         self._request = request
+        self._connection = connection
         self._settings = settings
         self._answers = answers
         self.body_lease = Lease(bodies)
         self.answer_lease = Lease(answers)
-        self.client = client
+        self.client = connection.client
         """The address that the request came from."""
 
     async def json_body(self) -> bytes:
         """The body of a request that says it is JSON; the faults of body.py."""
         check_json_headers(self._request)
-        return await read_body(self._request, lease=self.body_lease, settings=self._settings)
+        return await read_body(
+            self._request,
+            invite=self._connection.invite_body,
+            lease=self.body_lease,
+            settings=self._settings,
+        )
 
     def page_bytes_max(self) -> int:
         """Bytes of blobs that an answer should have: a small page when memory is short, so that

@@ -1,54 +1,56 @@
 """`HttpApi`: the mailbox's HTTP facade, on any number of listeners.
 
-Finds the handler of a request, turns faults into statuses, adds the headers that every answer has,
-and sees that an answer is read in time. aiohttp's low-level server, without its router and
-middlewares, which cost more than the store of a blob.
+Finds the handler of a request, turns faults into statuses, and adds the headers that every answer
+has. Bytes, deadlines and the order of answers are the connection's (connection.py).
 
 Invariants: a `MeshboxError` is an answer; only a bug of ours is 500 (and is logged). Every answer
-carries the CORS headers. A connection whose request body was not read is closed after the answer.
+carries the CORS headers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from aiohttp import web
-from multidict import CIMultiDict
-
 from meshbox.core.errors import MeshboxError, WorldError
 from meshbox.core.ids import NodeId
-from meshbox.core.limits import (
-    BACKLOG_CONNECTIONS,
-    BODY_SMALL_BYTES_MAX,
-    HTTP_HEADER_BYTES_MAX,
-    HTTP_HEADERS_MAX,
-)
+from meshbox.core.limits import BACKLOG_CONNECTIONS
 from meshbox.http_api.blips import BlipsApi
 from meshbox.http_api.blobs import BlobsApi
-from meshbox.http_api.connection import SERVER, Connection, ConnectionServer, LiveConnections
+from meshbox.http_api.connection import Connection
 from meshbox.http_api.cors import CORS_HEADERS, PREFLIGHT_HEADERS
 from meshbox.http_api.errors import status_of
-from meshbox.http_api.exchange import JSON, TEXT, Answer, Exchange, Route
+from meshbox.http_api.exchange import JSON, Answer, Exchange, Route
 from meshbox.http_api.health import HealthApi
+from meshbox.http_api.live_connections import LiveConnections
 from meshbox.http_api.media import MediaApi
 from meshbox.http_api.memory_leases import MemoryLeases
 from meshbox.http_api.messages import MessagesApi
+from meshbox.http_api.request import Request
+from meshbox.http_api.responses import PLAIN_TEXT, TEXT, Encoder, Response, header_lines
 from meshbox.http_api.settings import Generation, HttpSettings
 from meshbox.mailbox.mailbox import Mailbox
 
 RETRY_AFTER_S: Final = "1"
 
-_EMPTY: Final = CIMultiDict([*CORS_HEADERS, ("server", SERVER)])
+_EMPTY: Final = header_lines(*CORS_HEADERS)
 _TYPED: Final = {
-    kind: CIMultiDict([*CORS_HEADERS, ("server", SERVER), ("content-type", kind)])
-    for kind in (JSON, TEXT)
+    JSON: header_lines(*CORS_HEADERS, ("content-type", JSON)),
+    TEXT: PLAIN_TEXT,
 }
-_PREFLIGHT: Final = CIMultiDict([*PREFLIGHT_HEADERS, ("server", SERVER)])
+_PREFLIGHT: Final = Response(200, header_lines(*PREFLIGHT_HEADERS))
+_NOT_FOUND: Final = Response(404, _EMPTY)
+_TRY_AGAIN: Final = header_lines(
+    *CORS_HEADERS, ("content-type", TEXT), ("retry-after", RETRY_AFTER_S)
+)
+_BUG: Final = Response(500, PLAIN_TEXT, b"internal error\n")
 _ALLOWED: Final = {"GET": ("GET", "HEAD"), "POST": ("POST",)}
+
+_LOG: Final = logging.getLogger("meshbox.http")
 
 
 class HttpApi:
@@ -62,13 +64,14 @@ class HttpApi:
         wall_ms: Callable[[], int],
         settings: HttpSettings | None = None,
     ) -> None:
-        """`wall_ms`: the wall clock in ms since 1970; it only judges the time of reports."""
+        """`wall_ms`: the wall clock in ms since 1970; it judges the time of
+        reports, and dates answers."""
         self._settings = settings or HttpSettings()
         self._routes = _table(_routes(mailbox, node_id, wall_ms, self._settings))
         self._bodies = MemoryLeases(bytes_max=self._settings.bodies_bytes_max)
         self._answers = MemoryLeases(bytes_max=self._settings.answers_bytes_max)
         self._live = LiveConnections(self._settings)
-        self._server: ConnectionServer | None = None
+        self._encoder = Encoder(wall_ms)
         self._listeners: list[asyncio.Server] = []
         self._deadlines: asyncio.Task[None] | None = None
 
@@ -89,23 +92,12 @@ class HttpApi:
 
     async def start(self, listener: socket.socket, *, tls: ssl.SSLContext | None = None) -> None:
         """Serves what `listener` accepts, which is ours from now on; again for another listener."""
-        if self._server is None:
-            self._server = ConnectionServer(
-                self._handle,
-                live=self._live,
-                access_log=None,
-                auto_decompress=False,
-                lingering_time=self._settings.body_unread_ms_max / 1000,
-                max_line_size=HTTP_HEADER_BYTES_MAX,
-                max_field_size=HTTP_HEADER_BYTES_MAX,
-                max_headers=HTTP_HEADERS_MAX,
-                read_bufsize=BODY_SMALL_BYTES_MAX,
-            )
+        if self._deadlines is None:
             self._deadlines = asyncio.create_task(self._live.keep_deadlines())
         handshake_s_max = self._settings.head_ms_max / 1000 if tls else None
         self._listeners.append(
             await asyncio.get_running_loop().create_server(
-                self._server,
+                self._new_connection,
                 sock=listener,
                 ssl=tls,
                 backlog=BACKLOG_CONNECTIONS,
@@ -118,69 +110,47 @@ class HttpApi:
         end, and as long again to be cancelled."""
         for listener in self._listeners:
             listener.close()
-        if self._server is not None:
-            self._server.pre_shutdown()
-            await self._server.shutdown(self._settings.stop_ms_max / 1000)
-            self._live.cut_all()
+        await self._live.stop(patience_s=self._settings.stop_ms_max / 1000)
         if self._deadlines is not None:
             self._deadlines.cancel()
             await asyncio.gather(self._deadlines, return_exceptions=True)
         self._listeners.clear()
-        self._server = self._deadlines = None
+        self._deadlines = None
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        connection = request.protocol
-        assert isinstance(connection, Connection)
-        connection.request_begun()
-        try:
-            exchange = Exchange(
-                request,
-                client=connection.client,
-                settings=self._settings,
-                bodies=self._bodies,
-                answers=self._answers,
-            )
-            with exchange.body_lease, exchange.answer_lease:
+    def _new_connection(self) -> Connection:
+        return Connection(
+            self._handle, live=self._live, settings=self._settings, encoder=self._encoder
+        )
+
+    async def _handle(self, request: Request, connection: Connection) -> None:
+        exchange = Exchange(
+            request,
+            connection,
+            settings=self._settings,
+            bodies=self._bodies,
+            answers=self._answers,
+        )
+        with exchange.body_lease, exchange.answer_lease:
+            try:
                 response = await self._respond(request, exchange)
-                if not request.content.is_eof():
-                    response.force_close()
-                size = response.content_length or 0
-                if size > BODY_SMALL_BYTES_MAX:
-                    await self._send(request, response, size)
-                return response
-        finally:
-            connection.request_answered()
+            except Exception:  # noqa: BLE001 - a bug must not leave anybody waiting
+                _LOG.exception("a request handler failed")
+                response = _BUG
+            await connection.send(request, response)
 
-    async def _respond(self, request: web.BaseRequest, exchange: Exchange) -> web.Response:
+    async def _respond(self, request: Request, exchange: Exchange) -> Response:
         if request.method == "OPTIONS":
-            return web.Response(headers=_PREFLIGHT)
-        routes = self._routes.get(request.raw_path) or self._routes.get(request.path)
+            return _PREFLIGHT
+        routes = self._routes.get(request.target) or self._routes.get(request.path)
         if routes is None:
-            return web.Response(status=404, headers=_EMPTY)
+            return _NOT_FOUND
         route = routes.get(request.method)
         if route is None:
-            allowed = ",".join(routes)
-            return web.Response(status=405, headers=[*_EMPTY.items(), ("allow", allowed)])
+            return Response(405, header_lines(*CORS_HEADERS, ("allow", ",".join(routes))))
         try:
             return _response(await route.handler(exchange))
         except MeshboxError as error:
             return _refusal(error)
-
-    async def _send(
-        self, request: web.BaseRequest, response: web.Response, size_bytes: int
-    ) -> None:
-        """Sends a large answer while its memory is lent, to a reader that is not too slow."""
-        try:
-            await response.prepare(request)
-            async with asyncio.timeout(self._settings.body_s_max(size_bytes)):
-                await response.write_eof()
-        except TimeoutError:
-            connection = request.protocol
-            assert isinstance(connection, Connection)
-            connection.cut()
-        except ConnectionError:
-            # The reader left. aiohttp finds out by itself when it ends the answer, and in silence.
-            return
 
 
 def _routes(
@@ -201,13 +171,11 @@ def _table(routes: Iterable[Route]) -> Mapping[str, Mapping[str, Route]]:
     return {route.path: dict.fromkeys(_ALLOWED[route.method], route) for route in routes}
 
 
-def _response(answer: Answer) -> web.Response:
+def _response(answer: Answer) -> Response:
     headers = _TYPED[answer.content_type] if answer.body else _EMPTY
-    return web.Response(status=answer.status, body=answer.body, headers=headers)
+    return Response(answer.status, headers, answer.body)
 
 
-def _refusal(error: MeshboxError) -> web.Response:
-    response = _response(Answer(status_of(error), f"{error.message}\n".encode(), TEXT))
-    if isinstance(error, WorldError):
-        response.headers["retry-after"] = RETRY_AFTER_S
-    return response
+def _refusal(error: MeshboxError) -> Response:
+    headers = _TRY_AGAIN if isinstance(error, WorldError) else PLAIN_TEXT
+    return Response(status_of(error), headers, f"{error.message}\n".encode())

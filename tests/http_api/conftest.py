@@ -18,7 +18,9 @@ from tests.clocks import ManualClock
 from tests.http_api.serving import Service, serving
 from tests.mailbox.stores import ENGINES, new_key_value, opened_store
 
-_ON_BOTH_LOOPS = {"test_body.py", "test_connection.py", "test_robustness.py"}
+_ON_BOTH_LOOPS = {
+    *("test_body.py", "test_connection.py", "test_live_connections.py", "test_robustness.py"),
+}
 
 
 def pytest_asyncio_loop_factories(

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Self
@@ -118,7 +119,9 @@ class RawClient:
 
 
 @asynccontextmanager
-async def serving(store: MailboxStore, **settings: Any) -> AsyncIterator[Service]:
+async def serving(
+    store: MailboxStore, *, tls: ssl.SSLContext | None = None, **settings: Any
+) -> AsyncIterator[Service]:
     """Serves `store` until the end of the block."""
     mailbox = Mailbox(store, node_key=NODE_KEY, tag_salt=b"salt", filling=NothingFilling())
     api = HttpApi(
@@ -126,7 +129,7 @@ async def serving(store: MailboxStore, **settings: Any) -> AsyncIterator[Service
     )
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    await api.start(listener)
+    await api.start(listener, tls=tls)
     service = Service(api, mailbox, port)
     try:
         yield service

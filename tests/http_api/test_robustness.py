@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from meshbox.core.limits import BODY_SMALL_BYTES_MAX, HTTP_HEADERS_MAX, MIB
+from meshbox.http_api.connection import Connection
 from meshbox.mailbox.deposit import ClientBlob
 from meshbox.storage.embedded.store import EmbeddedStore
 from tests.http_api.serving import JSON_HEADERS, RawClient, Service, json_post, opened, serving
@@ -188,6 +189,7 @@ async def test_a_connection_that_cannot_be_closed_is_cut(store: EmbeddedStore) -
         while not service.api.connections:
             await asyncio.sleep(0)
         (connection,) = service.api._live._live
+        assert isinstance(connection, Connection)
         assert connection._socket is not None
         while connection._socket.get_write_buffer_size() == 0:
             connection.is_idle = False
@@ -195,7 +197,7 @@ async def test_a_connection_that_cannot_be_closed_is_cut(store: EmbeddedStore) -
             while not connection.is_idle:
                 await asyncio.sleep(0)
         await still.send(b"nonsense\r\n\r\n")
-        while not connection._socket.is_closing():
+        while not connection.is_ending:
             await asyncio.sleep(0)
         assert service.api.connections == 1
         while service.api.connections:
