@@ -7,10 +7,14 @@ namespaces are missing skips with the reason at home and cannot be overlooked in
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from scripts.tortures.preloading import compile_journal
 
 # Machines are shared: how long one example took says nothing about the code.
 settings.register_profile(
@@ -21,6 +25,17 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("meshbox")
+
+
+@pytest.fixture(scope="session")
+def journal_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What writes down all that a process does to a folder, see scripts/tortures/disk.py."""
+    if not (shutil.which("cc") or shutil.which("gcc")):
+        pytest.skip("needs a C compiler (package gcc)")
+    library = tmp_path_factory.mktemp("journal") / "journal.so"
+    compile_journal(library)
+    return library
+
 
 REQUIRE_ALL = bool(os.environ.get("MESHBOX_TEST_REQUIRE_ALL"))
 
