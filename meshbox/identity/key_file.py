@@ -91,10 +91,17 @@ def claim(folder: Path, *, store_exists: bool) -> Claim:
 
 
 def settle(folder: Path) -> None:
-    """Make the draft of `claim` the key, durably. Does nothing where there is a key already."""
+    """Make the draft of `claim` the key, unless there is one; and all names in `folder` durable.
+
+    Each start that opened the store calls it: one that was killed after its renaming may have left
+    the names of key and store to the page cache.
+    """
     draft = folder / _DRAFT_NAME
     if _exists(draft) and not _exists(folder / KEY_NAME):
         _rename(draft, folder / KEY_NAME)
+        return
+    with _failing(f"cannot make the names in {folder} durable"):
+        _sync_folder(folder)
 
 
 def load(folder: Path) -> Identity | None:

@@ -10,12 +10,14 @@
 The database has a lock of its own. This one comes before it, because the key and the database
 belong together: `meshbox id` and `meshbox run` on a new folder must not both make them.
 
-Invariants: a folder that is made here has mode 0700; one that was there keeps its mode, and what
-is put into it is private by the process's umask. The lock goes with the process, however it ends.
+Invariants: a folder that is made here has mode 0700, and a power cut does not take it back; one
+that was there keeps its mode, and what is put into it is private by the process's umask. The lock
+goes with the process, however it ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -59,9 +61,18 @@ def store_exists(folder: Path) -> bool:
         raise DataFolderFailed(f"cannot read {folder / STORE_NAME}: {error.strerror}") from error
 
 
+def sync_folder(folder: Path) -> None:
+    """Makes the names in `folder` durable. `OSError`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _open_lock(folder: Path) -> int:
     try:
-        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        _make(folder)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         return os.open(folder / LOCK_NAME, flags, _FILE_MODE)
     except OSError as error:
@@ -69,6 +80,17 @@ def _open_lock(folder: Path) -> int:
             f"cannot use {folder} as data folder: {error.strerror}",
             hint="check its owner, mode and free space, or name another with --data-dir",
         ) from error
+
+
+def _make(folder: Path) -> None:
+    """Makes `folder` and what is above it, durably: whoever made it may have been killed before
+    its name was on disk, so that is seen to each time."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+    # One that others made for us may lie in one that we cannot read.
+    with contextlib.suppress(PermissionError):
+        for path in made or [folder]:
+            sync_folder(path.parent)
 
 
 def _lock(descriptor: int, folder: Path) -> None:

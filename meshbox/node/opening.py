@@ -35,7 +35,7 @@ from meshbox.core.retention import RETENTION_MAX_MS
 from meshbox.identity import key_file
 from meshbox.identity.key import Identity
 from meshbox.mailbox.system_clock import BUILD_DATE_MS, OperatingSystemClock
-from meshbox.node.data_folder import RESERVE_NAME, STORE_NAME, store_exists
+from meshbox.node.data_folder import RESERVE_NAME, STORE_NAME, store_exists, sync_folder
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.interface import MailboxStore
 from meshbox.storage.reopening import Log, ReopeningStore
@@ -188,7 +188,7 @@ def _write_marker(folder: Path, node_id: NodeId) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.rename(folder / ADOPT_NAME)
-        _sync(folder)
+        sync_folder(folder)
     except OSError as error:
         raise DataFolderFailed(f"cannot write {draft}: {error.strerror}") from error
 
@@ -196,14 +196,6 @@ def _write_marker(folder: Path, node_id: NodeId) -> None:
 def _remove_marker(folder: Path) -> None:
     try:
         (folder / ADOPT_NAME).unlink()
-        _sync(folder)
+        sync_folder(folder)
     except OSError as error:
         raise DataFolderFailed(f"cannot remove {folder / ADOPT_NAME}: {error.strerror}") from error
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

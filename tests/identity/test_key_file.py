@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import stat
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,6 +22,8 @@ from meshbox.core.errors import DataFolderFailed, StoreForeign
 from meshbox.identity import key_file
 from meshbox.identity.key import mint
 from meshbox.identity.key_file import Claim, archive, claim, load, save, settle
+from scripts.tortures.disk import Choice, Disk
+from scripts.tortures.preloading import watched
 
 KEY = "identity.key"
 DRAFT = "identity.key.new"
@@ -54,6 +58,30 @@ def test_what_is_saved_is_loaded_and_private(tmp_path: Path) -> None:
     assert loaded.to_pem() == identity.to_pem()
     assert stat.S_IMODE((tmp_path / KEY).stat().st_mode) == 0o600
     assert names(tmp_path) == {KEY}
+
+
+def test_a_start_makes_durable_what_a_killed_one_left_in_the_page_cache(
+    tmp_path: Path, journal_library: Path
+) -> None:
+    """Killed after the renaming, before its sync; started again; then the power goes."""
+    root, journal = tmp_path / "root", tmp_path / "journal"
+    root.mkdir()
+    code = (
+        "import pathlib\n"
+        "from meshbox.identity.key_file import claim, settle\n"
+        "folder = pathlib.Path()\n"
+        "claim(folder, store_exists=False)\n"
+        "(folder / 'store').mkdir()\n"
+        "(folder / 'identity.key.new').rename('identity.key')\n"
+        "claim(folder, store_exists=True)\n"
+        "settle(folder)"
+    )
+    environment = os.environ | watched(journal_library, root=root, journal=journal)
+    subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, check=True)
+    disk = Disk(root)
+    disk.replay(journal)
+    disk.cut(Choice.STRICT, random.Random(0))
+    assert names(root) == {KEY, STORE}
 
 
 def test_save_never_overwrites(tmp_path: Path) -> None:

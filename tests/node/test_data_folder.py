@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 
 from meshbox.core.errors import DataFolderFailed, StoreLocked
 from meshbox.node.data_folder import LOCK_NAME, STORE_NAME, held, store_exists
+from scripts.tortures.disk import Choice, Disk
+from scripts.tortures.preloading import watched
 
 
 def mode(path: Path) -> int:
@@ -27,6 +30,22 @@ def test_a_new_folder_is_private(tmp_path: Path) -> None:
             assert mode(folder / LOCK_NAME) == 0o600
     finally:
         os.umask(mask)
+
+
+def test_a_power_cut_does_not_take_a_new_folder_back(tmp_path: Path, journal_library: Path) -> None:
+    root, journal = tmp_path / "root", tmp_path / "journal"
+    root.mkdir()
+    code = (
+        "import sys, pathlib\n"
+        "from meshbox.node.data_folder import held\n"
+        "with held(pathlib.Path(sys.argv[1])): pass"
+    )
+    environment = os.environ | watched(journal_library, root=root, journal=journal)
+    subprocess.run([sys.executable, "-c", code, root / "a" / "b"], env=environment, check=True)
+    disk = Disk(root)
+    disk.replay(journal)
+    disk.cut(Choice.STRICT, random.Random(0))
+    assert (root / "a" / "b").is_dir()
 
 
 def test_an_existing_folder_keeps_its_mode(tmp_path: Path) -> None:
