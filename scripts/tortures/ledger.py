@@ -1,0 +1,126 @@
+"""What a node was asked to keep, what it acknowledged and showed, and what it therefore owes.
+
+A message is (topic, author, seq). Everything that was ever sent for it since it was last known is
+a candidate: an answer that never came may have been a 201, and the first that is stored stays.
+Once it was acknowledged the candidates are fixed; once it was shown, to a client or in an audit,
+there is one.
+
+Time is the campaign's, in milliseconds: a message is owed until `OWED_MS` after its
+acknowledgement (the shortest life, less what the campaign itself takes), and overdue when it is
+served `LIFE_MS` after it was first sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from meshbox.core.retention import BUCKET_MS, RETENTION_MAX_MS
+
+Message = tuple[str, str, int]
+"""Topic, author and sequence number."""
+
+_SLACK_MS: Final = 120_000
+OWED_MS: Final = RETENTION_MAX_MS - BUCKET_MS - _SLACK_MS
+LIFE_MS: Final = RETENTION_MAX_MS + _SLACK_MS
+
+
+class Findings(NamedTuple):
+    """What an audit found wrong."""
+
+    lost: tuple[Message, ...] = ()
+    """Acknowledged or shown, owed, and not there."""
+    wrong: tuple[Message, ...] = ()
+    """There with bytes that nobody can have stored, or taken back and there again."""
+    overdue: tuple[Message, ...] = ()
+    """Served after its life."""
+
+    def __add__(self, other: object) -> Findings:
+        assert isinstance(other, Findings)
+        return Findings(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+def digest(data: bytes) -> bytes:
+    """What stands for the bytes of a message."""
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+@dataclass(slots=True)
+class _Entry:
+    sent_ms: int
+    candidates: list[bytes] = field(default_factory=list)
+    owed_from_ms: int | None = None
+    """When it was acknowledged or first shown."""
+
+
+class Ledger:
+    """Of one node."""
+
+    def __init__(self) -> None:
+        self.acknowledged = 0
+        """Messages, each once."""
+        self.shown = 0
+        self._entries: dict[Message, _Entry] = {}
+
+    @property
+    def topics(self) -> set[str]:
+        """All that anything was sent to."""
+        return {topic for topic, _, _ in self._entries}
+
+    def sent(self, messages: Mapping[Message, bytes], *, now_ms: int) -> None:
+        """They are on their way, by their digests."""
+        for message, content in messages.items():
+            entry = self._entries.setdefault(message, _Entry(now_ms))
+            if entry.owed_from_ms is None and content not in entry.candidates:
+                entry.candidates.append(content)
+
+    def answered(self, messages: Iterable[Message], *, now_ms: int) -> None:
+        """A 201 came for them."""
+        for message in messages:
+            entry = self._entries[message]
+            if entry.owed_from_ms is None:
+                entry.owed_from_ms = now_ms
+                self.acknowledged += 1
+
+    def show(self, found: Mapping[Message, bytes], *, now_ms: int) -> Findings:
+        """A client was given these, by their digests: owed from now on, acknowledged or not."""
+        wrong, overdue = [], []
+        for message, content in found.items():
+            entry = self._entries.get(message)
+            if entry is None or content not in entry.candidates:
+                wrong.append(message)
+                continue
+            if now_ms - entry.sent_ms > LIFE_MS:
+                overdue.append(message)
+            entry.candidates = [content]
+            self._owe(entry)
+        return Findings(wrong=tuple(wrong), overdue=tuple(overdue))
+
+    def claimed(self, messages: Iterable[Message]) -> None:
+        """A client was told that nothing needs to be sent again for these."""
+        for message in messages:
+            entry = self._entries.get(message)
+            if entry is not None:
+                self._owe(entry)
+
+    def audit(self, held: Mapping[Message, bytes], *, now_ms: int) -> Findings:
+        """Against all that the node holds. What it lost is reported once."""
+        findings = self.show(held, now_ms=now_ms)
+        lost = []
+        for message in [message for message in self._entries if message not in held]:
+            entry = self._entries[message]
+            if entry.owed_from_ms is None:
+                # It was not stored, and whoever asks anew begins anew.
+                del self._entries[message]
+            elif now_ms - entry.owed_from_ms <= OWED_MS:
+                lost.append(message)
+                del self._entries[message]
+        return findings + Findings(lost=tuple(lost))
+
+    def _owe(self, entry: _Entry) -> None:
+        if entry.owed_from_ms is None:
+            # It may be as old as its first request.
+            entry.owed_from_ms = entry.sent_ms
+            self.shown += 1

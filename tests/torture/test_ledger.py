@@ -1,0 +1,64 @@
+"""The ledger: what is owed, and what an audit says of each way to break a promise."""
+
+from __future__ import annotations
+
+from scripts.tortures.ledger import LIFE_MS, OWED_MS, Findings, Ledger
+
+M, OTHER = ("t", "a", 0), ("t", "a", 1)
+X, Y = b"x", b"y"
+
+
+def ledger(*contents: bytes, answered: bool = True) -> Ledger:
+    """One message, sent with each of the contents, at 0."""
+    made = Ledger()
+    for content in contents:
+        made.sent({M: content}, now_ms=0)
+    if answered:
+        made.answered([M], now_ms=0)
+    return made
+
+
+def test_what_was_acknowledged_is_owed() -> None:
+    assert ledger(X).audit({M: X}, now_ms=1) == Findings()
+    assert ledger(X).audit({}, now_ms=OWED_MS) == Findings(lost=(M,))
+    assert ledger(X).audit({}, now_ms=OWED_MS + 1) == Findings()
+
+
+def test_what_was_not_may_be_there_or_not() -> None:
+    assert ledger(X, answered=False).audit({M: X}, now_ms=1) == Findings()
+    assert ledger(X, answered=False).audit({}, now_ms=1) == Findings()
+
+
+def test_either_of_two_tries_is_right_and_then_no_other() -> None:
+    both = ledger(X, Y)
+    assert both.audit({M: Y}, now_ms=1) == Findings()
+    assert both.audit({M: X}, now_ms=2) == Findings(wrong=(M,))
+
+
+def test_after_the_acknowledgement_nothing_replaces_it() -> None:
+    kept = ledger(X)
+    kept.sent({M: Y}, now_ms=1)
+    kept.answered([M], now_ms=1)
+    assert kept.acknowledged == 1
+    assert kept.audit({M: Y}, now_ms=2) == Findings(wrong=(M,))
+
+
+def test_what_was_shown_or_claimed_is_owed() -> None:
+    shown = ledger(X, answered=False)
+    assert shown.show({M: X}, now_ms=1) == Findings()
+    assert shown.audit({}, now_ms=2) == Findings(lost=(M,))
+    claimed = ledger(X, answered=False)
+    claimed.claimed([M, OTHER])
+    assert claimed.audit({}, now_ms=2) == Findings(lost=(M,))
+    assert (shown.shown, claimed.shown) == (1, 1)
+
+
+def test_what_was_gone_does_not_come_back() -> None:
+    gone = ledger(X, answered=False)
+    gone.audit({}, now_ms=1)
+    assert gone.audit({M: X}, now_ms=2) == Findings(wrong=(M,))
+
+
+def test_nothing_is_served_after_its_life() -> None:
+    assert ledger(X).audit({M: X}, now_ms=LIFE_MS) == Findings()
+    assert ledger(X).audit({M: X}, now_ms=LIFE_MS + 1) == Findings(overdue=(M,))
