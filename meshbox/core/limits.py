@@ -178,6 +178,23 @@ PAGE_RUNS_MAX: Final = 4_096
 PAGES_UNSETTLED_MAX: Final = 4
 """Pages of offers that a peer may leave unsettled; bounds what a session remembers."""
 
+FRESH_PAGES_UNSETTLED_MAX: Final = 4
+"""Fresh pages that a peer may leave unsettled, beside those of the feed."""
+
+FRESH_AFTER_MS: Final = 500
+"""Milliseconds without room for a page of the feed after which changes are offered in fresh pages:
+shorter than the second in which a message should arrive, longer than the commits of a busy LAN."""
+
+FRESH_SEQS_MAX: Final = 1_024
+"""Sequence numbers in flight a peer for fresh pages, and for blobs in parts, beside the feed's."""
+
+FRESH_BYTES_MAX: Final = 1 * MIB
+"""Bytes in flight a peer for fresh pages, beside the feed's."""
+
+FRESH_SEQS_LOG_MAX: Final = 64
+"""Lacking sequence numbers up to which a log is fresh: one that lacks more is backlog, and comes in
+the feed's order, so that it does not fill the fresh pages."""
+
 CLAIMED_RANGES_MAX: Final = 8_192
 """Ranges remembered of what a peer offered, so as not to offer it back: about 1 MB a session, and
 more than all its unsettled pages have, but for logs with many holes."""
@@ -190,10 +207,11 @@ WANT_SEQS_LOG_MAX: Final = 1_024
 """Sequence numbers in flight a log and peer (design.md 9)."""
 
 WANT_SEQS_MAX: Final = 8_192
-"""Sequence numbers in flight a peer."""
+"""Sequence numbers in flight a peer for pages of the feed."""
 
 WANT_BYTES_MAX: Final = 8 * MIB
-"""Bytes in flight a peer by what its offers say, unless a single blob is larger."""
+"""Bytes in flight a peer by what its offers say, unless a single blob is larger; and as much for
+blobs in parts."""
 
 WANT_RANGES_MAX: Final = 4_096
 """Ranges of one want or gone frame."""

@@ -21,6 +21,7 @@ from meshbox.core.session.effects import (
     Compared,
     CompareSketch,
     FeedRead,
+    FindFeedEnd,
     HeldBlob,
     LoadCursors,
     MakeSketch,
@@ -86,8 +87,11 @@ class StoreRequests:
             case AwaitChange():
                 return await self._store.wait_beyond(request.change)
             case ReadFeed():
-                self._compared = None
+                if not request.fresh:
+                    self._compared = None
                 return await self._read_feed(request)
+            case FindFeedEnd():
+                return self._feed_end()
             case ReadRecords():
                 self._sketched = None
                 return self._records_read(await self._store.logs(request.logs))
@@ -130,6 +134,17 @@ class StoreRequests:
             page.more,
             self._store.now_ms(),
             self._store.retention,
+        )
+
+    def _feed_end(self) -> FeedRead:
+        store = self._store
+        return FeedRead(
+            (),
+            store.cursor_now(),
+            view=store.durable_change,
+            more=False,
+            now_ms=store.now_ms(),
+            retention=store.retention,
         )
 
     async def _read_blobs(self, request: ReadBlobs) -> BlobsRead:

@@ -112,7 +112,7 @@ class FrameDecoder:
         run_count = sum(len(log.runs) for log in offers.logs)
         _bounded(run_count, PAGE_RUNS_MAX + LOG_RANGES_MAX, "runs of a page")
         logs = tuple(self._offered_log(log) for log in offers.logs)
-        return Offers(offers.page, logs, self._next_cursor(offers))
+        return Offers(offers.page, logs, self._next_cursor(offers), offers.fresh)
 
     def _next_cursor(self, offers: pb.Offers) -> bytes:
         if offers.cursor_common > len(self._cursor):

@@ -79,6 +79,7 @@ class FrameEncoder:
             page=offers.page,
             cursor=offers.cursor[common:],
             cursor_common=common,
+            fresh=offers.fresh,
             logs=[self._offered_log(offer) for offer in offers.logs],
         )
 

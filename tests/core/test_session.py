@@ -12,9 +12,13 @@ from meshbox.core.ids import BlobClass, LogId, Namespace, parse_author, parse_to
 from meshbox.core.limits import (
     CURSOR_OWED_MS,
     FRAME_BYTES_MAX,
+    FRESH_AFTER_MS,
+    FRESH_SEQS_LOG_MAX,
     HANDSHAKE_MS_MAX,
     PAGE_LOGS_MAX,
+    PAGES_UNSETTLED_MAX,
     SKETCH_SYMBOLS_MAX,
+    WANT_BYTES_MAX,
     WANT_SEQS_LOG_MAX,
     WANT_STALL_MS,
 )
@@ -208,6 +212,92 @@ def test_a_large_blob_goes_in_parts(size: int) -> None:
     assert len(blobs_sent(pair.sides[0])) == 3
 
 
+@pytest.mark.parametrize(("seed", "logs"), [(1, 200), (2, 300), (3, 600)])
+def test_what_is_new_passes_a_backlog(seed: int, logs: int) -> None:
+    """Whether the backlog fits a page, the open pages, or neither."""
+    left, right = ModelNode(1), ModelNode(2)
+    size = FRAME_BYTES_MAX // 16
+    blobs = 6 * WANT_BYTES_MAX // size // logs
+    for number in range(1_000, 1_000 + logs):
+        for seq in range(blobs):
+            left.put(log_of(number), seq, bytes(size), BlobClass.OPAQUE)
+    pair = Pair(left, right, seed=seed)
+    while len(right.blobs) < 10:
+        pair.step()
+    left.put(log_of(0), 0, b"new", BlobClass.OPAQUE)
+    while (log_of(0), 0) not in right.blobs:
+        assert pair.step()
+    assert len(right.blobs) * size < WANT_BYTES_MAX
+    pair.rest()
+    assert set(right.blobs) == set(left.blobs)
+    assert len(right.received) == len(right.blobs)
+
+
+def test_what_is_new_passes_pages_that_do_not_settle() -> None:
+    """Every page of the feed waits for another peer that was asked first."""
+    left, right = ModelNode(1), ModelNode(2)
+    other = ModelNode(9).node_id
+    pair = Pair(left, right)
+    pair.rest()
+    for number in range(PAGES_UNSETTLED_MAX):
+        log = log_of(number)
+        right.ledger.declare(other, log, SeqRanges.of(0, 1), now_ms=pair.now_ms)
+        right.ledger.claim(other, log, now_ms=pair.now_ms)
+        left.put(log, 0, b"asked of another", BlobClass.OPAQUE)
+        pair.run()
+    left.put(log_of(99), 0, b"new", BlobClass.OPAQUE)
+    pair.run()
+    assert right.blobs == {}
+    for _ in range(4):
+        pair.tick(FRESH_AFTER_MS // 2)
+        pair.run()
+    assert list(right.blobs) == [(log_of(99), 0)]
+    pair.rest()
+    assert right.blobs == left.blobs
+
+
+def test_what_is_new_in_a_long_log_waits_for_its_turn() -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    for seq in range(FRESH_SEQS_LOG_MAX * 2):
+        left.put(log_of(0), seq, b"old", BlobClass.OPAQUE)
+    for number in range(1_000, 1_000 + 6 * PAGE_LOGS_MAX):
+        left.put(log_of(number), 0, b"x", BlobClass.OPAQUE)
+    pair = Pair(left, right)
+    while not right.blobs:
+        pair.step()
+    left.put(log_of(0), FRESH_SEQS_LOG_MAX * 2, b"new", BlobClass.OPAQUE)
+    pair.rest()
+    assert right.blobs == left.blobs
+    assert len(right.received) == len(right.blobs)
+    seqs = [seq for log, seq in right.received if log == log_of(0)]
+    assert seqs == sorted(seqs)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_photograph_holds_up_its_own_log_alone(seed: int) -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    photo = bytes(40 * FRAME_BYTES_MAX)
+    left.put(log_of(0), 0, b"before", BlobClass.OPAQUE)
+    left.put(log_of(0), 1, photo, BlobClass.OPAQUE)
+    left.put(log_of(0), 2, b"after", BlobClass.OPAQUE)
+    pair = Pair(left, right, seed=seed)
+    while not any(part.size_bytes == len(photo) for part in parts_sent(pair.sides[0])):
+        pair.step()
+    left.put(log_of(0), 3, b"later", BlobClass.OPAQUE)
+    for number in range(1, 3):
+        left.put(log_of(number), 0, b"x", BlobClass.OPAQUE)
+        while (log_of(number), 0) not in right.blobs:
+            assert pair.step()
+    assert not {(log_of(0), 1)} & set(right.blobs)
+    pair.rest()
+    assert set(right.blobs) == set(left.blobs)
+    assert [seq for log, seq in right.received if log == log_of(0)] == [0, 1, 2, 3]
+
+
+def parts_sent(side: Side) -> list[BlobPart]:
+    return [part for frame in side.sent if isinstance(frame, Blobs) for part in frame.parts]
+
+
 def test_a_log_grows_in_ascending_order() -> None:
     left, right = ModelNode(1), ModelNode(2)
     for seq in reversed(range(300)):
@@ -257,6 +347,11 @@ def offer(page: int = NEXT_PAGE, runs: tuple[tuple[int, int], ...] = ((0, 4),)) 
         ([offer(), Blobs((part(size_bytes=2, data=b"xyz"),))], "blob.corrupt"),
         ([offer(), Gone(NEXT_PAGE, (PageRanges(0, SeqRanges.single(9)),))], "blob.unasked"),
         ([offer(page=NEXT_PAGE + n) for n in range(9)], "frame.unexpected"),
+        (
+            [offer(page=NEXT_PAGE + n)._replace(cursor=b"", fresh=True) for n in range(9)],
+            "frame.unexpected",
+        ),
+        ([offer()._replace(fresh=True)], "frame.unexpected"),
         ([End("whatever", "said the peer")], "peer.ended"),
     ],
 )

@@ -344,7 +344,7 @@ async def at_rest(*nodes: Node) -> None:
 def offered_pages(*nodes: Node) -> list[int]:
     """How many pages each node's only session offered."""
     senders = [runner.session._sender for node in nodes for runner in node.service._runners]
-    return [sender._page for sender in senders if sender is not None]
+    return [sender._pages._last for sender in senders if sender is not None]
 
 
 async def test_what_one_holder_does_not_send_the_next_one_is_asked_for() -> None:
@@ -377,7 +377,8 @@ def asked_of(node: Node, peer: Node) -> int:
     """How many numbers `node` waits for from `peer`."""
     sessions = [r.session for r in node.service._runners if r.session.peer == peer.node_id]
     readers = [session._reader for session in sessions]
-    return sum(reader._asked_seqs for reader in readers if reader)
+    askers = [reader._asker for reader in readers if reader]
+    return sum(budget.seqs for asker in askers for budget in asker._budgets.values())
 
 
 async def test_what_was_asked_of_a_peer_that_left_is_asked_of_another() -> None:

@@ -1,7 +1,7 @@
 """Parts of blobs made whole, and checked against the hash that was sent with them.
 
-At most one blob is in parts at a time; its parts follow one another. What is held is bounded by
-`BLOB_BYTES_MAX`.
+At most one blob is in parts at a time; its parts follow one another, with whole blobs of other logs
+between them (lanes.py). What is held is bounded by `BLOB_BYTES_MAX`.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Assembly:
         """The whole blob when `part` completes one; `BlobCorrupt` when its hash is another."""
         if part.size_bytes > BLOB_BYTES_MAX or part.offset + len(part.data) > part.size_bytes:
             raise BlobCorrupt(f"a blob of {part.size_bytes} bytes with a part that does not fit")
+        if self._passes(part):
+            return _checked(part.data, part)
         if self._first is None and part.offset == 0:
-            if len(part.data) == part.size_bytes:
-                return _checked(part.data, part)
             self._first = part
         elif self._first is None or not self._continues(self._first, part):
             raise BlobUnasked("a part of a blob that does not follow the one before it")
@@ -54,6 +54,12 @@ class Assembly:
         first = self._first
         if first is not None and (first.page, first.log) == (page, place) and first.seq in ranges:
             self._drop()
+
+    def _passes(self, part: BlobPart) -> bool:
+        """Whether it is whole, and of another log than the blob in parts, if any."""
+        first = self._first
+        same = first is not None and (first.page, first.log) == (part.page, part.log)
+        return part.offset == 0 and len(part.data) == part.size_bytes and not same
 
     def _continues(self, first: BlobPart, part: BlobPart) -> bool:
         same = first._replace(offset=0, data=b"") == part._replace(offset=0, data=b"")

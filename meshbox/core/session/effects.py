@@ -105,6 +105,13 @@ class ReadFeed:
     after: bytes | None
     logs_max: int
     runs_max: int
+    fresh: bool = False
+    """For fresh pages (fresh.py)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FindFeedEnd:
+    """Answer: `FeedRead` without records, at the end of our feed."""
 
 
 class FeedRead(NamedTuple):
@@ -123,6 +130,8 @@ class AwaitChange:
     """Answer (any): our feed went beyond `change`."""
 
     change: int
+    fresh: bool = False
+    """For fresh pages (fresh.py)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -219,6 +228,7 @@ Request = (
     | CompareSketch
     | ReadLogs
     | ReadFeed
+    | FindFeedEnd
     | AwaitChange
     | ReadRecords
     | ReadBlobs

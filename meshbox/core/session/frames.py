@@ -91,6 +91,8 @@ class Offers(NamedTuple):
     logs: tuple[OfferedLog, ...]
     cursor: bytes
     """For "all up to this page is settled"; empty where only a later page can say so."""
+    fresh: bool = False
+    """It holds what changed last, ahead of its turn: it bears no cursor and settles by itself."""
 
 
 class PageRanges(NamedTuple):

@@ -11,8 +11,13 @@
 | COMPARING | too much differs  | the feed is read from its beginning: READING            |
 | READING   | page read         | offers go out; then the next page, a full window: FULL, |
 |           |                   | or the feed's end: AWAITING                             |
-| AWAITING  | the feed moved    | READING                                                 |
+| AWAITING  | the feed moved    | READING; TRAILING while much is on its way              |
 | FULL      | a page settled    | READING                                                 |
+| TRAILING  | all pages settled | READING                                                 |
+
+While it is not at the feed's end, or much is on its way, what changes goes ahead in fresh pages
+(fresh.py): from the start where what differs must be found or more than a page is behind, and after
+`FRESH_AFTER_MS` of FULL. The feed comes after them: it goes to its end once its pages are settled.
 
 A page of differing logs bears no cursor, but the last one: its cursor is true only once all of
 them are settled.
@@ -25,19 +30,12 @@ logs.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from enum import Enum
 
 from meshbox.core.errors import FrameUnexpected
-from meshbox.core.ids import LogId, LogKey
+from meshbox.core.ids import LogKey
 from meshbox.core.inventory import LogRecord
-from meshbox.core.limits import (
-    CURSOR_OWED_MS,
-    PAGE_LOGS_MAX,
-    PAGE_RUNS_MAX,
-    PAGES_UNSETTLED_MAX,
-)
-from meshbox.core.retention import Retention
+from meshbox.core.limits import CURSOR_OWED_MS, FRESH_AFTER_MS, PAGE_LOGS_MAX, PAGE_RUNS_MAX
 from meshbox.core.session.claims import PeerClaims
 from meshbox.core.session.comparing import Comparison, Difference
 from meshbox.core.session.effects import (
@@ -49,13 +47,11 @@ from meshbox.core.session.effects import (
     ReadFeed,
     ReadLogs,
     RecordsRead,
-    Send,
+    Request,
 )
-from meshbox.core.session.frames import OfferedLog, Offers, Settled, Sketch
-from meshbox.core.wanting import offered
-
-NO_CURSOR = b""
-"""The cursor of a page that settles nothing by itself."""
+from meshbox.core.session.frames import Settled, Sketch
+from meshbox.core.session.fresh import FreshOffers
+from meshbox.core.session.offering import NO_CURSOR, OfferedPage, OfferedPages
 
 
 class SendingState(Enum):
@@ -67,6 +63,7 @@ class SendingState(Enum):
     READING = "reading"
     AWAITING = "awaiting"
     FULL = "full"
+    TRAILING = "trailing"
 
 
 class FeedSender:
@@ -78,22 +75,24 @@ class FeedSender:
         self._comparison = Comparison(sketch_key)
         self._differing: deque[LogKey] = deque()
         self._cursor: bytes | None = None
-        self._page = 0
-        self._pages: dict[int, tuple[LogId, ...]] = {}
-        self._claims = claims
+        self._view = 0
+        """The feed's counter when `_cursor` was read."""
+        self._pages = OfferedPages(claims)
+        self._fresh = FreshOffers(self._pages)
         self._owes_cursor = False
-        self._owed_since_ms: int | None = None
+        self._since_ms: int | None = None
+        """When it was first seen to owe a cursor, or to be full."""
 
     @property
     def is_settled(self) -> bool:
         """The peer settled all of our feed, and has the cursor that says so."""
         at_end = self.state is SendingState.AWAITING
-        return at_end and not self._pages and not self._owes_cursor
+        return at_end and not self._pages.unsettled and not self._owes_cursor
 
     @property
     def pages_unsettled(self) -> int:
         """Pages offered that the peer has not settled."""
-        return len(self._pages)
+        return self._pages.unsettled
 
     def resumed(self, cursors: tuple[bytes, ...]) -> list[Effect]:
         """The peer named where it stands."""
@@ -106,7 +105,7 @@ class FeedSender:
         """Goes on from `cursor`; None: from what differs."""
         if cursor is None:
             self.state = SendingState.COMPARING
-            return self._comparison.start()
+            return self._comparison.start() + self._fresh.open()
         self._cursor = cursor
         return self._read_on()
 
@@ -128,60 +127,74 @@ class FeedSender:
         if self._differing:
             return self._read_on()
         assert found.cursor is not None
-        return self._go_on([self._page_of((), found.cursor)], more=True)
+        return self._go_on([self._pages.offer((), found.cursor)], more=True)
 
     def logs_read(self, result: RecordsRead) -> list[Effect]:
         """Offers differing logs, as many as fit a page."""
         taken = _fitting(result.records)
         for _ in range(taken):
             self._differing.popleft()
-        logs = self._unclaimed(
+        logs = self._pages.of(
             (record for record in result.records[:taken] if record is not None),
             retention=result.retention,
             now_ms=result.now_ms,
         )
         cursor = NO_CURSOR if self._differing else self._cursor
         assert cursor is not None
-        offers = [self._page_of(logs, cursor)] if logs or cursor else []
+        offers = [self._pages.offer(logs, cursor)] if logs or cursor else []
         return self._go_on(offers, more=True)
 
-    def feed_read(self, page: FeedRead) -> list[Effect]:
+    def feed_read(self, request: ReadFeed, page: FeedRead) -> list[Effect]:
         """Offers what was read; what is due, and what the peer claims to hold, is left out."""
-        self._cursor = page.cursor
-        logs = self._unclaimed(page.records, retention=page.retention, now_ms=page.now_ms)
-        offers = [self._page_of(logs, page.cursor)] if logs else []
-        self._owes_cursor |= bool(page.records) and not logs
-        return self._go_on(offers, more=page.more, view=page.view)
+        if request.fresh:
+            return self._fresh.answered(request, page)
+        self._cursor, self._view = page.cursor, page.view
+        logs = self._pages.of(page.records, retention=page.retention, now_ms=page.now_ms)
+        offers = [self._pages.offer(logs, page.cursor)] if logs else []
+        self._owes_cursor = not logs and (self._owes_cursor or bool(page.records))
+        return self._go_on(offers, more=page.more)
 
-    def feed_moved(self) -> list[Effect]:
+    def feed_moved(self, request: AwaitChange) -> list[Effect]:
         """Our feed has something new."""
-        return self._read_on()
+        if request.fresh:
+            return self._fresh.answered(request, None)
+        if not self._pages.are_heavy:
+            return self._read_on()
+        self.state = SendingState.TRAILING
+        assert self._cursor is not None
+        return self._fresh.open_at(self._cursor, self._view)
+
+    def feed_end(self, request: Request, result: FeedRead) -> list[Effect]:
+        """The end of our feed was found."""
+        return self._fresh.answered(request, result)
 
     def settled(self, frame: Settled) -> list[Effect]:
-        """The peer settled a page, the oldest one."""
-        if not self._pages or frame.page != next(iter(self._pages)):
-            raise FrameUnexpected(f"settled page {frame.page}, which is not the oldest open one")
-        del self._pages[frame.page]
-        return self._read_on() if self.state is SendingState.FULL else []
+        """The peer settled a page: a fresh one, or the oldest of the feed."""
+        if self._pages.settled(frame).fresh:
+            return self._fresh.settled()
+        trailed = self.state is SendingState.TRAILING and not self._pages.unsettled_feed
+        return self._read_on() if trailed or self.state is SendingState.FULL else []
 
     def tick(self, now_ms: int) -> list[Effect]:
-        """Gives the peer the cursor that it is owed, unless an open page bears a later one."""
-        if self.state is not SendingState.AWAITING or self._pages or not self._owes_cursor:
-            self._owed_since_ms = None
-        elif self._owed_since_ms is None:
-            self._owed_since_ms = now_ms
-        elif now_ms - self._owed_since_ms >= CURSOR_OWED_MS:
-            assert self._cursor is not None
-            self._owed_since_ms = None
-            return [self._page_of((), self._cursor)]
-        return []
+        """Gives the peer the cursor that it is owed; begins with fresh pages when it is slow."""
+        full = self.state is SendingState.FULL
+        at_rest = self.state is SendingState.AWAITING and not self._pages.unsettled
+        if not full and not (at_rest and self._owes_cursor):
+            self._since_ms = None
+            return []
+        if self._since_ms is None:
+            self._since_ms = now_ms
+        if now_ms - self._since_ms < (FRESH_AFTER_MS if full else CURSOR_OWED_MS):
+            return []
+        assert self._cursor is not None
+        if full:
+            return self._fresh.open_at(self._cursor, self._view)
+        self._since_ms, self._owes_cursor = None, False
+        return [self._pages.offer((), self._cursor)]
 
-    def logs_of(self, page: int) -> tuple[LogId, ...]:
-        """The logs of an open page; `FrameUnexpected` when it is not open."""
-        logs = self._pages.get(page)
-        if logs is None:
-            raise FrameUnexpected(f"want of page {page}, which is not open")
-        return logs
+    def page(self, number: int) -> OfferedPage:
+        """An open page; `FrameUnexpected` when it is not open."""
+        return self._pages.page(number)
 
     def _read_on(self) -> list[Effect]:
         self.state = SendingState.READING
@@ -190,33 +203,23 @@ class FeedSender:
             return [ReadLogs(tuple(first))]
         return [ReadFeed(self._cursor, PAGE_LOGS_MAX, PAGE_RUNS_MAX)]
 
-    def _go_on(self, offers: list[Effect], *, more: bool, view: int = 0) -> list[Effect]:
+    def _go_on(self, offers: list[Effect], *, more: bool) -> list[Effect]:
         """What follows a page, whose offers go out first."""
-        if len(self._pages) >= PAGES_UNSETTLED_MAX:
-            self.state = SendingState.FULL
-            return offers
         if more:
-            return offers + self._read_on()
-        self.state = SendingState.AWAITING
-        return [*offers, AwaitChange(view)]
-
-    def _page_of(self, logs: tuple[OfferedLog, ...], cursor: bytes) -> Effect:
-        self._page += 1
-        self._owes_cursor &= not cursor
-        self._pages[self._page] = tuple(log.log for log in logs)
-        return Send(Offers(self._page, logs, cursor))
-
-    def _unclaimed(
-        self, records: Iterable[LogRecord], *, retention: Retention, now_ms: int
-    ) -> tuple[OfferedLog, ...]:
-        """Offers of all that is not due and not claimed by the peer."""
-        logs = []
-        for record in records:
-            unclaimed = self._claims.unclaimed(record.log, record.runs)
-            runs = offered(unclaimed, retention=retention, now_ms=now_ms)
-            if runs:
-                logs.append(OfferedLog(record.log, runs))
-        return tuple(logs)
+            ahead = self._fresh.open()
+            if self._pages.has_room:
+                return offers + ahead + self._read_on()
+            self.state = SendingState.FULL
+            return offers + ahead
+        if self._fresh.is_open and self._pages.unsettled_feed > len(offers):
+            self.state = SendingState.TRAILING
+        elif not self._pages.has_room:
+            self.state = SendingState.FULL
+        else:
+            self.state = SendingState.AWAITING
+            self._fresh.close()
+            return [*offers, AwaitChange(self._view)]
+        return offers
 
 
 def _fitting(records: tuple[LogRecord | None, ...]) -> int:

@@ -1,26 +1,27 @@
 """The peer's wants, served: blobs read, sent in frames, and told gone where they are not held.
 
-Wants are served in the order they came, one read of the store at a time, and none while more than
-`FRAMES_UNSENT_MAX` answers wait to be written: a slow reader costs the answers of one read and
-nobody else anything. What was asked for and is not held is answered gone.
+Wants are served in the order they came, but in lanes (lanes.py): those of fresh pages first, and a
+blob too large for a frame goes in parts by turns with what other logs have. Within a log nothing
+overtakes: what follows a large blob follows it into the BULK lane.
+
+A lane reads the store once at a time, and none reads while more than `FRAMES_UNSENT_MAX` answers
+wait to be written: a slow reader costs the answers of one read a lane, and nobody else anything.
+What was asked for and is not held is answered gone.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from meshbox.core.errors import BlobUnasked, FrameTooLarge
 from meshbox.core.ids import LogId
-from meshbox.core.limits import (
-    FRAME_BLOBS_MAX,
-    FRAME_BYTES_MAX,
-    WANT_SEQS_LOG_MAX,
-    WANT_SEQS_MAX,
-)
-from meshbox.core.ranges import SeqRanges
+from meshbox.core.limits import FRAME_BLOBS_MAX, FRAME_BYTES_MAX, WANT_SEQS_LOG_MAX
+from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
 from meshbox.core.session.effects import BlobsRead, Effect, HeldBlob, ReadBlobs, ReadPart, Send
 from meshbox.core.session.frames import BlobPart, Blobs, Gone, PageRanges, Want
+from meshbox.core.session.lanes import SEQS_ALL_MAX, Lane
+from meshbox.core.session.offering import OfferedPage
 
 FRAMES_UNSENT_MAX = 2
 """Answers to wants that wait to be written before more is read: one on its way, one behind it."""
@@ -39,62 +40,99 @@ class _Wanted:
     ranges: SeqRanges
 
 
+@dataclass(slots=True, eq=False)
+class _Queue:
+    """The wants of one lane."""
+
+    wanted: deque[_Wanted] = field(default_factory=deque)
+    read: tuple[_Wanted, ...] = ()
+    """What `request` asks for."""
+    request: ReadBlobs | None = None
+    """A read under way."""
+    ready: deque[tuple[_Wanted, HeldBlob]] = field(default_factory=deque)
+
+    @property
+    def may_read(self) -> bool:
+        return bool(self.wanted) and self.request is None and not self.ready
+
+    def logs(self) -> frozenset[LogId]:
+        """Everything that waits here."""
+        return frozenset((*(w.log for w in self.wanted), *(w.log for w, _ in self.ready)))
+
+    def take(self, result: BlobsRead) -> list[tuple[_Wanted, list[HeldBlob], int]]:
+        """What was read, each wanted log with its blobs and the number up to which it was read."""
+        blobs = deque(result.blobs)
+        taken: list[tuple[_Wanted, list[HeldBlob], int]] = []
+        for wanted in self.read:
+            got = _take_of(wanted, blobs)
+            if result.more and not blobs:
+                taken.append((wanted, got, got[-1].seq + 1 if got else 0))
+                break
+            taken.append((wanted, got, SEQ_END))
+        self.read, self.request = (), None
+        return taken
+
+
 class WantServer:
     """Serves the wants of one peer."""
 
     def __init__(self) -> None:
         self.blobs_out = 0
-        self._wanted: deque[_Wanted] = deque()
+        self._queues = {lane: _Queue() for lane in Lane}
+        self._bulk = self._queues[Lane.BULK]
+        self._by_turns = [Lane.FEED, Lane.BULK]
         self._wanted_seqs = 0
-        self._read: tuple[_Wanted, ...] = ()
-        self._ready: deque[tuple[_Wanted, HeldBlob]] = deque()
         self._part_offset = 0
         self._part_asked = False
         self._frames_unsent = 0
 
-    def want(self, frame: Want, logs: tuple[LogId, ...]) -> list[Effect]:
-        """The peer asks for ranges of an offered page, which has `logs`."""
+    def want(self, frame: Want, page: OfferedPage) -> list[Effect]:
+        """The peer asks for ranges of an offered page."""
+        bulk_logs = self._bulk.logs()
+        lane = Lane.FRESH if page.fresh else Lane.FEED
         for place, ranges in frame.logs:
-            if place >= len(logs):
-                raise BlobUnasked(f"want of log {place} of a page of {len(logs)}")
+            if place >= len(page.logs):
+                raise BlobUnasked(f"want of log {place} of a page of {len(page.logs)}")
             count = ranges.count
             self._wanted_seqs += count
-            if count > WANT_SEQS_LOG_MAX or self._wanted_seqs > WANT_SEQS_MAX:
+            if count > WANT_SEQS_LOG_MAX or self._wanted_seqs > SEQS_ALL_MAX:
                 raise FrameTooLarge("more sequence numbers wanted than may be in flight")
-            self._wanted.append(_Wanted(frame.page, place, logs[place], ranges))
+            log = page.logs[place]
+            queue = self._queues[Lane.BULK if log in bulk_logs else lane]
+            queue.wanted.append(_Wanted(frame.page, place, log, ranges))
         return self._pump()
 
-    def blobs_read(self, result: BlobsRead) -> list[Effect]:
+    def blobs_read(self, request: ReadBlobs, result: BlobsRead) -> list[Effect]:
         """Queues what was read; tells what of it is gone."""
+        queue = next(queue for queue in self._queues.values() if queue.request is request)
         effects: list[Effect] = []
-        blobs = deque(result.blobs)
-        for wanted in self._read:
-            got = _take_of(wanted, blobs)
-            self._ready.extend((wanted, blob) for blob in got)
-            cut_here = result.more and not blobs
-            answered = wanted.ranges
-            if cut_here:
-                answered = answered.below(got[-1].seq + 1 if got else 0)
-            effects += self._account(wanted, answered, got)
-            if cut_here:
-                break
-        self._read = ()
-        while self._wanted and not self._wanted[0].ranges:
-            self._wanted.popleft()
+        bulk_logs = set() if queue is self._bulk else set(self._bulk.logs())
+        for wanted, got, end in queue.take(result):
+            large = (b.seq for b in got if b.data is None and queue is not self._bulk)
+            moved = 0 if wanted.log in bulk_logs else next(large, SEQ_END)
+            stays = [blob for blob in got if blob.seq < moved]
+            queue.ready.extend((wanted, blob) for blob in stays)
+            effects += self._account(wanted, wanted.ranges.below(min(end, moved)), stays)
+            if moved < SEQ_END:
+                bulk_logs.add(wanted.log)
+                rest, wanted.ranges = wanted.ranges, EMPTY
+                self._bulk.wanted.append(_Wanted(wanted.page, wanted.place, wanted.log, rest))
+        while queue.wanted and not queue.wanted[0].ranges:
+            queue.wanted.popleft()
         return effects + self._pump()
 
     def part_read(self, request: ReadPart, data: bytes | None) -> list[Effect]:
         """Sends the next part of a large blob, or gives it up."""
-        wanted, blob = self._ready[0]
+        wanted, blob = self._bulk.ready[0]
         self._part_asked = False
         if data is None:
-            self._ready.popleft()
+            self._bulk.ready.popleft()
             self._part_offset = 0
             return [self._gone(wanted, SeqRanges.single(blob.seq)), *self._pump()]
         part = _part(wanted, blob, request.offset, data)
         self._part_offset = request.offset + len(data)
         if self._part_offset >= blob.size_bytes:
-            self._ready.popleft()
+            self._bulk.ready.popleft()
             self._part_offset = 0
             self.blobs_out += 1
         self._frames_unsent += 1
@@ -108,40 +146,57 @@ class WantServer:
     def _pump(self) -> list[Effect]:
         """Writes what is ready while there is room, then reads more."""
         effects: list[Effect] = []
-        while self._ready and self._frames_unsent < FRAMES_UNSENT_MAX and not self._part_asked:
-            effects.append(self._next_frame())
-        busy = self._read or self._ready or self._part_asked
-        if self._wanted and not busy and self._frames_unsent <= FRAMES_UNSENT_MAX:
-            effects.append(self._read_blobs())
+        while self._frames_unsent < FRAMES_UNSENT_MAX and (lane := self._next_lane()):
+            effects.append(self._next_frame(self._queues[lane]))
+        if self._frames_unsent <= FRAMES_UNSENT_MAX:
+            effects += [self._read(queue) for queue in self._queues.values() if queue.may_read]
         return effects
 
-    def _next_frame(self) -> Effect:
-        _, blob = self._ready[0]
+    def _next_lane(self) -> Lane | None:
+        """The lane whose turn it is among those with something ready."""
+        if self._queues[Lane.FRESH].ready:
+            return Lane.FRESH
+        for lane in self._by_turns:
+            if self._queues[lane].ready and (lane is Lane.FEED or self._bulk_may_go_on()):
+                self._by_turns.remove(lane)
+                self._by_turns.append(lane)
+                return lane
+        return None
+
+    def _bulk_may_go_on(self) -> bool:
+        """Whether no part is being read, and what goes before the next blob was sent."""
+        log = self._bulk.ready[0][0].log
+        before = self._queues[Lane.FEED].ready
+        return not self._part_asked and all(wanted.log != log for wanted, _ in before)
+
+    def _next_frame(self, queue: _Queue) -> Effect:
+        _, blob = queue.ready[0]
         if blob.data is None:
             self._part_asked = True
             size = min(FRAME_BYTES_MAX, blob.size_bytes - self._part_offset)
             return ReadPart(blob, self._part_offset, size)
         parts: list[BlobPart] = []
         room_bytes = FRAME_BYTES_MAX
-        while self._ready and len(parts) < FRAME_BLOBS_MAX:
-            wanted, blob = self._ready[0]
+        while queue.ready and len(parts) < FRAME_BLOBS_MAX:
+            wanted, blob = queue.ready[0]
             if blob.data is None or (parts and len(blob.data) > room_bytes):
                 break
             room_bytes -= len(blob.data)
             parts.append(_part(wanted, blob, 0, blob.data))
-            self._ready.popleft()
+            queue.ready.popleft()
         self.blobs_out += len(parts)
         self._frames_unsent += 1
         return Send(Blobs(tuple(parts)))
 
-    def _read_blobs(self) -> Effect:
-        self._read = tuple(self._wanted)[:READ_LOGS_MAX]
-        return ReadBlobs(
-            tuple((wanted.log, wanted.ranges) for wanted in self._read),
+    def _read(self, queue: _Queue) -> Effect:
+        queue.read = tuple(queue.wanted)[:READ_LOGS_MAX]
+        queue.request = ReadBlobs(
+            tuple((wanted.log, wanted.ranges) for wanted in queue.read),
             FRAME_BLOBS_MAX,
             FRAME_BYTES_MAX,
             FRAME_BYTES_MAX,
         )
+        return queue.request
 
     def _account(self, wanted: _Wanted, answered: SeqRanges, got: list[HeldBlob]) -> list[Effect]:
         """`answered` of `wanted` is done with: as `got`, or as gone."""

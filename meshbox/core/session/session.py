@@ -30,6 +30,7 @@ from meshbox.core.session.effects import (
     Commit,
     CompareSketch,
     Effect,
+    FindFeedEnd,
     Finish,
     LoadCursors,
     MakeSketch,
@@ -254,7 +255,7 @@ class Session:
             case Sketch():
                 return sender.sketched(frame)
             case Want():
-                return self._server.want(frame, sender.logs_of(frame.page))
+                return self._server.want(frame, sender.page(frame.page))
             case Settled():
                 return sender.settled(frame)
             case Hello() | Proof() | End():
@@ -277,11 +278,13 @@ class Session:
             case ReadLogs():
                 return sender.logs_read(result)
             case ReadFeed():
-                return sender.feed_read(result)
+                return sender.feed_read(request, result)
             case AwaitChange():
-                return sender.feed_moved()
+                return sender.feed_moved(request)
+            case FindFeedEnd():
+                return sender.feed_end(request, result)
             case ReadBlobs():
-                return self._server.blobs_read(result)
+                return self._server.blobs_read(request, result)
             case ReadPart():
                 return self._server.part_read(request, result)
             case ReadRecords():

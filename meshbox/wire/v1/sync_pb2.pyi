@@ -396,7 +396,9 @@ Global___OfferedLog: _TypeAlias = OfferedLog  # noqa: Y015
 
 @_typing.final
 class Offers(_message.Message):
-    """A page of the sender's feed. Pages are numbered from 1; at most 4 are unsettled at a time."""
+    """A page of the sender's feed, or a fresh page: what changed last, ahead of its turn. Pages of both
+    kinds are numbered from 1 in one row; at most 4 of each kind are unsettled at a time.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -404,12 +406,15 @@ class Offers(_message.Message):
     LOGS_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     CURSOR_COMMON_FIELD_NUMBER: _builtins.int
+    FRESH_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     cursor: _builtins.bytes
     """Opaque: "everything up to here is settled"; empty: a later page says it. Less so many leading
     bytes as it has in common with the last one that was not empty.
     """
     cursor_common: _builtins.int
+    fresh: _builtins.bool
+    """it bears no cursor and settles by itself"""
     @_builtins.property
     def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferedLog]: ...
     def __init__(
@@ -419,10 +424,11 @@ class Offers(_message.Message):
         logs: _abc.Iterable[Global___OfferedLog] | None = ...,
         cursor: _builtins.bytes = ...,
         cursor_common: _builtins.int = ...,
+        fresh: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "cursor_common", b"cursor_common", "logs", b"logs", "page", b"page"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "cursor_common", b"cursor_common", "fresh", b"fresh", "logs", b"logs", "page", b"page"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

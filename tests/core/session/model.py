@@ -36,6 +36,7 @@ from meshbox.core.session.effects import (
     CompareSketch,
     Effect,
     FeedRead,
+    FindFeedEnd,
     Finish,
     HeldBlob,
     LoadCursors,
@@ -151,6 +152,8 @@ class ModelNode:
                 return RecordsRead(records, NODE_MS, RETENTION)
             case ReadFeed():
                 return self._feed(request)
+            case FindFeedEnd():
+                return FeedRead((), b"%d" % self.change, self.change, False, NODE_MS, RETENTION)
             case ReadRecords():
                 self.records_read += 1
                 records = tuple(self.records.get(log) for log in request.logs)

@@ -1,0 +1,120 @@
+"""How much of what we lack is asked of one peer now: within its budgets, and if the ledger lets us.
+
+A log is asked for in ascending order, and never for a number that is in flight already, from
+whatever page. What cannot be asked for now leaves its place in `short`, for want of room, or in
+`denied`, when another peer is asked; its record is read again before anything is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from meshbox.core.ids import LogId, NodeId
+from meshbox.core.limits import WANT_RANGES_MAX, WANT_SEQS_LOG_MAX
+from meshbox.core.ranges import EMPTY, SeqRanges, union
+from meshbox.core.session.frames import PageRanges, Want
+from meshbox.core.session.lanes import Budget, Lane, lane_of
+from meshbox.core.session.pages import OpenLog, OpenPage, OpenPages
+from meshbox.core.wants import WantLedger
+
+
+class Asker:
+    """Asks one peer for what its open pages offer."""
+
+    def __init__(self, peer: NodeId, ledger: WantLedger, pages: OpenPages) -> None:
+        self._peer = peer
+        self._ledger = ledger
+        self._pages = pages
+        self._budgets = {lane: Budget(lane) for lane in Lane}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything that was asked for is not committed or gone yet."""
+        return any(budget.seqs for budget in self._budgets.values())
+
+    def lane(self, page: OpenPage, log: OpenLog, lacking: SeqRanges) -> Lane:
+        """The lane of a log of which nothing is in flight; that of what goes before it."""
+        others = self._pages.of_log(log.log)
+        if any(other.lane is Lane.BULK and other.in_flight for other in others):
+            return Lane.BULK
+        return lane_of(log.runs, lacking, fresh=page.fresh)
+
+    def ask(self, page: OpenPage, place: int, *, now_ms: int) -> SeqRanges:
+        """What to ask for now of a log whose record was just read."""
+        log = page.logs[place]
+        page.short.discard(place)
+        page.denied.discard(place)
+        self.declare(log.log, now_ms=now_ms)
+        unasked = log.open - log.asked
+        if not unasked:
+            return EMPTY
+        flying = self._flying(log)
+        if unasked & flying:
+            page.short.add(place)
+            unasked -= flying
+        room = min(self._room_seqs(log), WANT_SEQS_LOG_MAX - flying.count)
+        if room <= 0 or not unasked or (page.fresh and flying):
+            page.short.add(place)
+            return EMPTY
+        if not self._ledger.claim(self._peer, log.log, now_ms=now_ms):
+            page.denied.add(place)
+            return EMPTY
+        ask = SeqRanges(unasked.pairs[:WANT_RANGES_MAX]).take_lowest(room)
+        log.asked |= ask
+        self._budgets[log.lane].take(ask.count, ask.count * log.size_guess_bytes)
+        if ask != unasked:
+            page.short.add(place)
+        return ask
+
+    def free(self, log: OpenLog, seqs: int) -> None:
+        """So many numbers of `log` are not in flight any more."""
+        self._budgets[log.lane].take(-seqs, -seqs * log.size_guess_bytes)
+
+    def declare(self, log_id: LogId, *, now_ms: int) -> None:
+        """Tells the ledger what the peer's open pages could give us of a log."""
+        logs = self._pages.of_log(log_id)
+        lacking = union(ranges for log in logs for ranges in (log.open, log.uncommitted))
+        self._ledger.declare(self._peer, log_id, lacking, now_ms=now_ms)
+        if not any(log.in_flight for log in logs):
+            self._ledger.release(self._peer, log_id)
+
+    def short_with_room(self, page: OpenPage) -> set[int]:
+        """The lowest places of `page.short` that the budgets have room for.
+
+        Not those that must wait for what is in flight of their log: reading their records again
+        would change nothing, and be done again and again.
+        """
+        places: set[int] = set()
+        left = {lane: budget.copy() for lane, budget in self._budgets.items()}
+        for place in sorted(page.short):
+            log = page.logs[place]
+            if left[log.lane].room_seqs(log.size_guess_bytes) <= 0:
+                continue
+            flying = self._flying(log)
+            free = min((log.open - flying).count, WANT_SEQS_LOG_MAX - flying.count)
+            if free > 0 and not (page.fresh and flying):
+                places.add(place)
+                left[log.lane].take(free, free * log.size_guess_bytes)
+        return places
+
+    def _flying(self, log: OpenLog) -> SeqRanges:
+        """What is in flight of a log, for any of its pages."""
+        return union(other.in_flight for other in self._pages.of_log(log.log))
+
+    def _room_seqs(self, log: OpenLog) -> int:
+        """How many more numbers of `log` may be asked for."""
+        return self._budgets[log.lane].room_seqs(log.size_guess_bytes)
+
+
+def want_frames(page: int, wants: list[PageRanges]) -> Iterable[Want]:
+    """`wants` in frames of at most `WANT_RANGES_MAX` ranges."""
+    batch: list[PageRanges] = []
+    ranges = 0
+    for want in wants:
+        if batch and ranges + len(want.ranges) > WANT_RANGES_MAX:
+            yield Want(page, tuple(batch))
+            batch, ranges = [], 0
+        batch.append(want)
+        ranges += len(want.ranges)
+    if batch:
+        yield Want(page, tuple(batch))
