@@ -100,6 +100,19 @@ HTTP_SLICE_BYTES_MAX: Final = 16 * KIB
 """Bytes of a connection that are parsed at once: so many hold some 500 of the shortest requests,
 which wait in memory until they are answered."""
 
+IDLE_POLLS_COUNT_MAX: Final = 4_096
+"""Polls with nothing new whose answers are remembered, of each API generation: the phones of a
+campus, which ask with the same bytes until there is something."""
+
+IDLE_POLLS_BYTES_MAX: Final = 8 * MIB
+"""About the bytes of memory of all of them, of each API generation."""
+
+IDLE_POLL_BYTES_MAX: Final = 16 * KIB
+"""Bytes of a poll whose answer may be remembered: a hundred logs and more."""
+
+IDLE_POLL_LOGS_MAX: Final = 500
+"""Logs of such a poll: comparing them takes less than a millisecond."""
+
 CONNECTIONS_MAX: Final = 1_024
 """HTTP connections at a time, all listeners together; for a newcomer the longest idle one goes."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from meshbox.http_api.deposits import client_blobs
 from meshbox.http_api.exchange import Answer, Exchange
+from meshbox.http_api.idle_polls import IdlePolls
 from meshbox.http_api.settings import IdRule
 from meshbox.mailbox.deposit import check_counts
 from meshbox.mailbox.mailbox import FetchAnswer, Mailbox, Watermarks
@@ -26,6 +27,7 @@ class NumberedLogs:
         self._mailbox = mailbox
         self._ids = ids
         self._dialect = dialect
+        self._idle_polls = IdlePolls(mailbox)
 
     async def store(self, exchange: Exchange, tree: BlobTree) -> Watermarks:
         """Stores what `tree` has, all or nothing; the watermarks afterwards."""
@@ -34,7 +36,11 @@ class NumberedLogs:
 
     async def get(self, exchange: Exchange) -> Answer:
         """Answers a get request with a page."""
-        heights = decode_heights(await exchange.json_body())
+        body = await exchange.json_body()
+        known = await self._idle_polls.answer(body)
+        if known is not None:
+            return known
+        heights = decode_heights(body)
         counts = count_heights(heights)
         check_counts(topics=counts.topics, logs=counts.logs)
         for topic, authors in heights.items():
@@ -43,8 +49,9 @@ class NumberedLogs:
                 self._ids.check(author)
         plan = await self._mailbox.plan(heights, bytes_max=exchange.page_bytes_max())
         await exchange.lend_answer(plan.bytes_bound)
-        answer = await self._mailbox.read(plan)
-        return Answer(200, _encoded(answer, self._dialect))
+        answer = Answer(200, _encoded(await self._mailbox.read(plan), self._dialect))
+        self._idle_polls.remember(body, plan, answer)
+        return answer
 
 
 def _encoded(answer: FetchAnswer, dialect: Dialect) -> bytes:

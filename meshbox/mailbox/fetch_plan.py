@@ -86,6 +86,15 @@ def new_in(
     return NewInLog(record.log, seqs, size, bound, max(run.largest_bytes for run in runs))
 
 
+def nothing_above(records: Iterable[LogRecord], authors: Mapping[str, int]) -> bool:
+    """Whether nothing is held above the heights that a client named, not even what is due or is
+    just being filled: then only a change of the records can bring it anything new."""
+    return all(
+        not record.runs or record.runs[-1].end <= authors.get(record.log.author, -1) + 1
+        for record in records
+    )
+
+
 def page_of(
     topics: Sequence[Sequence[NewInLog]], *, blobs_max: int, bytes_max: int, turn: int
 ) -> Page:

@@ -28,13 +28,22 @@ from meshbox.core.limits import (
     BLOB_BYTES_MAX,
     FETCH_BLOBS_MAX,
     FETCH_BYTES_MAX,
+    IDLE_POLL_LOGS_MAX,
     MISSING_MAX,
     MISSING_TOTAL_MAX,
 )
 from meshbox.core.ranges import SeqRanges
 from meshbox.mailbox import sweeping
 from meshbox.mailbox.deposit import ClientBlob, ClientTag, check_counts, new_blobs
-from meshbox.mailbox.fetch_plan import NewInLog, Page, missing_of, new_in, page_of, share_out
+from meshbox.mailbox.fetch_plan import (
+    NewInLog,
+    Page,
+    missing_of,
+    new_in,
+    nothing_above,
+    page_of,
+    share_out,
+)
 from meshbox.mailbox.messages import MessageBoard, MessagePage
 from meshbox.mailbox.sweeping import Swept
 from meshbox.storage.interface import Deposit, MailboxStore, Statistics, StoredBlob
@@ -53,12 +62,23 @@ LOGS_A_TURN = 2_000
 """Logs planned before others get a turn of the loop: about 5 ms."""
 
 
+class TopicRecords(NamedTuple):
+    """The logs of a topic as they were when an answer was planned."""
+
+    namespace: Namespace
+    topic: Topic
+    records: tuple[LogRecord, ...]
+
+
 class FetchPlan(NamedTuple):
     """An answer before its blobs are read."""
 
     topics: Collection[str]
     page: Page
     missing: Mapping[LogId, Sequence[int]]
+    basis: tuple[TopicRecords, ...] | None
+    """What the same request is answered the same by, as long as it is current; None when there is
+    something new, or too much to compare."""
 
     @property
     def bytes_bound(self) -> int:
@@ -141,6 +161,7 @@ class Mailbox:
         """
         check_counts(topics=len(heights), logs=sum(map(len, heights.values())))
         new: list[list[NewInLog]] = []
+        basis: list[TopicRecords] = []
         missing: dict[LogId, SeqRanges] = {}
         pace = _Pace()
         for name, authors in heights.items():
@@ -151,6 +172,8 @@ class Mailbox:
                 in_topic += self._new_in(part, authors)
                 await pace.worked(len(part))
             new.append(in_topic)
+            if len(records) <= IDLE_POLL_LOGS_MAX and nothing_above(records, authors):
+                basis.append(TopicRecords(namespace, topic, records))
             known = {record.log.author: record for record in records}
             for asked in _parts(tuple(authors.items())):
                 missing.update(_missing_in(asked, known, namespace=namespace, topic=topic))
@@ -158,7 +181,16 @@ class Mailbox:
         page = page_of(new, blobs_max=blobs_max, bytes_max=bytes_max, turn=self._turn)
         self._turn += page.more
         listed = share_out(missing, log_max=MISSING_MAX, total_max=MISSING_TOTAL_MAX)
-        return FetchPlan(heights.keys(), page, listed)
+        logs = sum(len(settled.records) for settled in basis)
+        is_idle = len(basis) == len(heights) and logs <= IDLE_POLL_LOGS_MAX
+        return FetchPlan(heights.keys(), page, listed, tuple(basis) if is_idle else None)
+
+    async def is_current(self, basis: Iterable[TopicRecords]) -> bool:
+        """Whether the logs are still, durably, what an answer was planned from."""
+        for namespace, topic, records in basis:
+            if await self._store.topic(namespace, topic) != records:
+                return False
+        return True
 
     async def read(self, plan: FetchPlan) -> FetchAnswer:
         """The answer that was planned; blobs that expired since are left out."""

@@ -16,7 +16,7 @@ from meshbox.core.limits import CURSORS_KEPT, LOG_RANGES_MAX, SWEEP_LOGS_MAX
 from meshbox.core.ranges import SEQ_END, SeqRanges
 from meshbox.core.retention import bucket_of
 from meshbox.storage.embedded import caches, commit, listing, peers, planning, room, schema
-from meshbox.storage.embedded.caches import BoundedCache, record_weight
+from meshbox.storage.embedded.caches import record_weight
 from meshbox.storage.embedded.changes import Changes, Remove
 from meshbox.storage.embedded.headers import Header, decode_header, encode_header
 from meshbox.storage.embedded.peers import PeerOrder, PeerRecord, decode_peer, encode_peer
@@ -119,25 +119,6 @@ def test_a_blobs_chunks_lie_in_its_range_alone(
     chunks_start, chunks_end = schema.chunk_range(key, content_hash)
     assert chunks_start <= chunk < chunks_end
     assert not chunks_start <= key < chunks_end
-
-
-def test_a_cache_forgets_what_was_used_least_recently() -> None:
-    cache = BoundedCache[str, int](count_max=3, weight_max=100)
-    for at, key in enumerate("abc"):
-        cache.put(key, at, weight=10)
-    assert cache.get("a") == 0
-    cache.put("d", 3, weight=10)
-    assert cache.get("b") is None
-    cache.put("e", 4, weight=85)
-    assert [cache.get(key) for key in "acde"] == [None, None, 3, 4]
-    cache.put("e", 5, weight=1)
-    cache.put("f", 6, weight=89)
-    assert [cache.get(key) for key in "def"] == [3, 5, 6]
-    cache.discard("d")
-    cache.discard("never")
-    assert len(cache) == 2
-    cache.put("huge", 7, weight=101)
-    assert len(cache) == 0
 
 
 def test_a_hostile_record_weighs_more() -> None:
