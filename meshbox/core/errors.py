@@ -91,6 +91,12 @@ class BodySlow(CallerError):
     code = "body.slow"
 
 
+class QueryInvalid(CallerError):
+    """A parameter after the `?` of a request that is none or out of its range."""
+
+    code = "query.invalid"
+
+
 class SignatureWrong(CallerError):
     """A signature that the named key did not make."""
 

@@ -116,6 +116,19 @@ IDLE_POLL_LOGS_MAX: Final = 500
 CONNECTIONS_MAX: Final = 1_024
 """HTTP connections at a time, all listeners together; for a newcomer the longest idle one goes."""
 
+WAIT_MS_MAX: Final = 50_000
+"""Milliseconds that a fetch with `?wait=` waits at most: below the 60 s after which proxies cut."""
+
+WAIT_LOOK_MS: Final = 5_000
+"""Milliseconds after which a fetch that waits looks again although nothing was stored: what was
+held back (design.md 4.12) may be given out once that is over, after `FILLING_GAIN_MS`."""
+
+WAITERS_MAX: Final = 512
+"""Fetches that wait at a time: half of `CONNECTIONS_MAX`, so that there is always room to ask."""
+
+WAITED_NAMES_MAX: Final = 131_072
+"""Topics and authors that all of them name together: about 32 MB."""
+
 BACKLOG_CONNECTIONS: Final = 1_024
 """TCP connections a listener that the kernel keeps until they are accepted: a burst of a whole
 campus polling (it takes at most its somaxconn)."""

@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
         "_is_last",
         "_is_paused",
         "_leaves_unread",
+        "_left",
         "_live",
         "_parser",
         "_requests",
@@ -88,6 +89,8 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._drained: asyncio.Future[None] | None = None
         """What is to be sent has become too much; done when it has become little."""
+        self._left: asyncio.Future[None] | None = None
+        """Somebody wants to know when the client leaves."""
         self._fault: NotHttp | None = None
         self._has_end = False
         """The client sends nothing more."""
@@ -121,6 +124,7 @@ class Connection(asyncio.Protocol):
         self._socket = None
         self._unparsed = b""
         self._parser.break_off("the connection was lost")
+        self._tell_left()
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
@@ -137,6 +141,7 @@ class Connection(asyncio.Protocol):
         self._has_end = True
         self._unparsed = b""
         self._parser.break_off("nothing more came")
+        self._tell_left()
         assert self._socket is not None, "an end comes by a connection"
         # With TLS the loops close at once and complain when asked not to.
         return self.task is not None and not _is_secure(self._socket)
@@ -148,6 +153,15 @@ class Connection(asyncio.Protocol):
         drained, self._drained = self._drained, None
         if drained is not None and not drained.done():
             drained.set_result(None)
+
+    def when_left(self) -> asyncio.Future[None]:
+        """Is done as soon as the client is gone, or says that it will send nothing more: an
+        answer that need not come yet had better come now."""
+        if self._left is None:
+            self._left = asyncio.get_running_loop().create_future()
+            if self._socket is None or self._has_end:
+                self._tell_left()
+        return self._left
 
     def invite_body(self) -> None:
         """Tells a client that asked first to send its body."""
@@ -184,6 +198,10 @@ class Connection(asyncio.Protocol):
         """Ends the connection at once."""
         if self._socket is not None:
             self._socket.abort()
+
+    def _tell_left(self) -> None:
+        if self._left is not None and not self._left.done():
+            self._left.set_result(None)
 
     def _request_begun(self, request: Request) -> None:
         self._requests.append(request)

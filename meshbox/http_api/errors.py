@@ -23,6 +23,7 @@ _OF_CALLERS: Final = {
     errors.BodyMalformed: HTTPStatus.BAD_REQUEST,
     errors.BodyInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.BodyUnsupported: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.QueryInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.BodySlow: HTTPStatus.REQUEST_TIMEOUT,
     errors.SignatureWrong: HTTPStatus.UNAUTHORIZED,
     errors.MediaNotServed: HTTPStatus.NOT_IMPLEMENTED,

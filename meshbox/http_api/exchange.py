@@ -6,9 +6,12 @@ A handler gets an `Exchange`, asks it for the body, and returns an `Answer`, or 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
+from urllib.parse import parse_qsl
 
+from meshbox.core.errors import QueryInvalid
 from meshbox.core.limits import BODY_SMALL_BYTES_MAX, FETCH_BYTES_MAX
 from meshbox.http_api.body import check_json_headers, read_body
 from meshbox.http_api.connection import Connection
@@ -17,6 +20,8 @@ from meshbox.http_api.request import Request
 from meshbox.http_api.settings import HttpSettings
 
 JSON: Final = "application/json"
+
+_QUERY_FIELDS_MAX: Final = 16
 
 
 class Answer(NamedTuple):
@@ -62,6 +67,21 @@ class Exchange:
         self.client = connection.client
         """The address that the request came from."""
 
+    def query(self, name: str) -> list[str]:
+        """The values of a parameter behind the path's `?`; `QueryInvalid` for too many of them."""
+        query = self._request.query
+        if not query:
+            return []
+        try:
+            fields = parse_qsl(query, keep_blank_values=True, max_num_fields=_QUERY_FIELDS_MAX)
+        except ValueError as error:
+            raise QueryInvalid(f"more than {_QUERY_FIELDS_MAX} parameters") from error
+        return [value for key, value in fields if key == name]
+
+    def when_left(self) -> asyncio.Future[None]:
+        """Is done as soon as nobody waits for the answer any more."""
+        return self._connection.when_left()
+
     async def json_body(self) -> bytes:
         """The body of a request that says it is JSON; the faults of body.py."""
         check_json_headers(self._request)
@@ -71,6 +91,10 @@ class Exchange:
             lease=self.body_lease,
             settings=self._settings,
         )
+
+    def forget_body(self) -> None:
+        """The body is decoded: its memory is for others, however long the answer takes."""
+        self.body_lease.end()
 
     def page_bytes_max(self) -> int:
         """Bytes of blobs that an answer should have: a small page when memory is short, so that

@@ -87,10 +87,15 @@ class Lease:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._taken_bytes:
-            self._leases.give_back(self._taken_bytes)
+        self.end()
 
     async def take(self, size_bytes: int, *, patience_s: float) -> None:
         """Lends `size_bytes`, once a lease; `NodeBusy` when they do not come free in time."""
         assert not self._taken_bytes
         self._taken_bytes = await self._leases.take(size_bytes, patience_s=patience_s)
+
+    def end(self) -> None:
+        """Gives back what was taken, before the block's end."""
+        taken, self._taken_bytes = self._taken_bytes, 0
+        if taken:
+            self._leases.give_back(taken)

@@ -8,12 +8,14 @@ from meshbox.http_api.deposits import client_blobs
 from meshbox.http_api.exchange import Answer, Exchange
 from meshbox.http_api.idle_polls import IdlePolls
 from meshbox.http_api.settings import IdRule
+from meshbox.http_api.waiting import wait_seconds
 from meshbox.mailbox.deposit import check_counts
-from meshbox.mailbox.mailbox import FetchAnswer, Mailbox, Watermarks
+from meshbox.mailbox.mailbox import FetchAnswer, FetchPlan, Mailbox, Watermarks
 from meshbox.wire.json_logs import (
     BlobTree,
     Dialect,
     FetchedTopic,
+    HeightTree,
     count_heights,
     decode_heights,
     encode_fetched,
@@ -35,11 +37,19 @@ class NumberedLogs:
         return await self._mailbox.deposit(blobs, client=exchange.client)
 
     async def get(self, exchange: Exchange) -> Answer:
-        """Answers a get request with a page."""
+        """Answers a get request with a page; with `?wait=` as soon as it has something new."""
+        seconds = wait_seconds(exchange)
+        if seconds:
+            return await self._get_later(exchange, seconds=seconds)
         body = await exchange.json_body()
         known = await self._idle_polls.answer(body)
         if known is not None:
             return known
+        plan, answer = await self._get_now(exchange, self._heights(body))
+        self._idle_polls.remember(body, plan, answer)
+        return answer
+
+    def _heights(self, body: bytes) -> HeightTree:
         heights = decode_heights(body)
         counts = count_heights(heights)
         check_counts(topics=counts.topics, logs=counts.logs)
@@ -47,11 +57,21 @@ class NumberedLogs:
             self._ids.check(topic)
             for author in authors:
                 self._ids.check(author)
+        return heights
+
+    async def _get_later(self, exchange: Exchange, *, seconds: float) -> Answer:
+        heights = self._heights(await exchange.json_body())
+        exchange.forget_body()
+        left = exchange.when_left()
+        await self._mailbox.wait_for_new(heights, seconds=seconds, left=left)
+        _, answer = await self._get_now(exchange, heights)
+        return answer
+
+    async def _get_now(self, exchange: Exchange, heights: HeightTree) -> tuple[FetchPlan, Answer]:
         plan = await self._mailbox.plan(heights, bytes_max=exchange.page_bytes_max())
         await exchange.lend_answer(plan.bytes_bound)
-        answer = Answer(200, _encoded(await self._mailbox.read(plan), self._dialect))
-        self._idle_polls.remember(body, plan, answer)
-        return answer
+        answer = await self._mailbox.read(plan)
+        return plan, Answer(200, _encoded(answer, self._dialect))
 
 
 def _encoded(answer: FetchAnswer, dialect: Dialect) -> bytes:

@@ -116,3 +116,8 @@ class Request:
         if path.lower().startswith(_SCHEMES):
             path = "/" + path.partition("://")[2].partition("/")[2]
         return unquote(path)
+
+    @property
+    def query(self) -> str:
+        """What stands behind the path's `?`, as it came."""
+        return self.target.partition("#")[0].partition("?")[2]

@@ -67,6 +67,7 @@ class HttpApi:
         """`wall_ms`: the wall clock in ms since 1970; it judges the time of
         reports, and dates answers."""
         self._settings = settings or HttpSettings()
+        self._mailbox = mailbox
         self._routes = _table(_routes(mailbox, node_id, wall_ms, self._settings))
         self._bodies = MemoryLeases(bytes_max=self._settings.bodies_bytes_max)
         self._answers = MemoryLeases(bytes_max=self._settings.answers_bytes_max)
@@ -106,10 +107,11 @@ class HttpApi:
         )
 
     async def stop(self) -> None:
-        """Accepts nothing more and closes everything; requests in progress have `stop_ms_max` to
-        end, and as long again to be cancelled."""
+        """Accepts nothing more and closes everything. What waits for something new is answered;
+        requests in progress have `stop_ms_max` to end, and as long again to be cancelled."""
         for listener in self._listeners:
             listener.close()
+        self._mailbox.end_waits()
         await self._live.stop(patience_s=self._settings.stop_ms_max / 1000)
         if self._deadlines is not None:
             self._deadlines.cancel()

@@ -1,7 +1,8 @@
 """`Mailbox`: what a mailbox does for its clients, over a store.
 
 Composes the parts beside it: `deposit` (what may come in), `fetch_plan` (what goes out),
-`messages` (the API without numbers). Knows neither HTTP nor which engine stores.
+`arrivals` (who waits for something new), `messages` (the API without numbers). Knows neither HTTP
+nor which engine stores.
 
 Invariants: what `deposit` returned for is durable; nothing is answered that a power cut could take
 back (both are the store's promises); a fetch that finds nothing new costs one look-up a topic.
@@ -31,9 +32,11 @@ from meshbox.core.limits import (
     IDLE_POLL_LOGS_MAX,
     MISSING_MAX,
     MISSING_TOTAL_MAX,
+    WAIT_LOOK_MS,
 )
 from meshbox.core.ranges import SeqRanges
 from meshbox.mailbox import sweeping
+from meshbox.mailbox.arrivals import Arrivals
 from meshbox.mailbox.deposit import ClientBlob, ClientTag, check_counts, new_blobs
 from meshbox.mailbox.fetch_plan import (
     NewInLog,
@@ -110,7 +113,13 @@ class Mailbox:
         self._filling = filling
         self._tag = ClientTag(node_key=node_key, salt=tag_salt)
         self._board = MessageBoard(store, node_id=node_id_of(node_key))
+        self._arrivals = Arrivals(store)
         self._turn = 0
+
+    @property
+    def waiters(self) -> int:
+        """How many wait for something new."""
+        return len(self._arrivals)
 
     async def deposit(self, blobs: Sequence[ClientBlob], *, client: str) -> Watermarks:
         """Stores all of `blobs` or none; the watermark of each of their logs afterwards.
@@ -191,6 +200,42 @@ class Mailbox:
             if await self._store.topic(namespace, topic) != records:
                 return False
         return True
+
+    async def wait_for_new(
+        self, heights: Heights, *, seconds: float, left: asyncio.Future[None] | None = None
+    ) -> None:
+        """Returns as soon as a fetch at `heights` has blobs, `left` is done, or `seconds` passed.
+
+        What is missing ends no wait: every answer tells it, and who holds it back from a mailbox
+        would ask without end. Raises what `plan` raises, and `NodeBusy` when too many wait.
+        """
+        authors = [parse_author(name) for names in heights.values() for name in names]
+        check_counts(topics=len(heights), logs=len(authors))
+        if await self._has_new(heights):
+            return
+        clock = asyncio.get_running_loop().time
+        until = clock() + seconds
+        topics = [parse_topic(name) for name in heights]
+        with self._arrivals.awaiting(topics, names=len(topics) + len(authors)) as waiter:
+            if left is not None:
+                left.add_done_callback(lambda _: waiter.end())
+            while not await self._has_new(heights):
+                seconds = min(until - clock(), WAIT_LOOK_MS / 1000)
+                if seconds <= 0 or not await waiter.woken(seconds=seconds):
+                    return
+
+    def end_waits(self) -> None:
+        """The node stops: nobody waits for something new any more."""
+        self._arrivals.end_all()
+
+    async def _has_new(self, heights: Heights) -> bool:
+        pace = _Pace()
+        for name, authors in heights.items():
+            for part in _parts(await self._store.topic(Namespace.LOGS, parse_topic(name))):
+                if self._new_in(part, authors):
+                    return True
+                await pace.worked(len(part))
+        return False
 
     async def read(self, plan: FetchPlan) -> FetchAnswer:
         """The answer that was planned; blobs that expired since are left out."""

@@ -91,3 +91,18 @@ async def test_a_complete_body_cannot_break_off() -> None:
     body.end()
     body.break_off("too late")
     assert [await body.next(), await body.next()] == [b"a", b""]
+
+
+@pytest.mark.parametrize(
+    ("target", "query"),
+    [
+        ("/p", ""),
+        ("/p?", ""),
+        ("/p?a=1&b", "a=1&b"),
+        ("/p?a=1?b#c?d", "a=1?b"),
+        ("/p#a?b", ""),
+        ("http://host/p?a=%20", "a=%20"),
+    ],
+)
+def test_the_query_is_what_stands_behind_the_question_mark(target: str, query: str) -> None:
+    assert request(target).query == query

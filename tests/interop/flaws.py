@@ -108,6 +108,8 @@ class Flaw(Enum):
     PAGE_WITH_HOLES = "blobs.page.blobs"
     PAGE_WITHOUT_MISSING = "blobs.page.fair"
     UNFAIR_PAGE = "blips.page.fair"
+    QUERY_IS_A_PATH = "blobs.query-ignored"
+    WAIT_OVER_IS_204 = "blips.wait.nothing"
     # /blips.
     NO_WATERMARKS = "blips.watermark.first"
     WATERMARK_ONLY_WHEN_CHANGED = "blips.watermark.unchanged"
@@ -151,6 +153,7 @@ class Flaw(Enum):
     CONTENT_ENCODING_IGNORED = "blobs.content-encoding"
     SMALL_BODIES_OF_0_18 = "blobs.size.large-blob"
     MEMBER_TWICE_IS_422 = "blobs.shape.member-twice.blobs.get"
+    ANY_WAIT = "blips.wait.bad.negative"
     INFINITE_HEIGHT_IS_400 = "blips.height.infinite"
     MINUS_ZERO_IS_A_FLOAT = "blobs.height.minus-zero"
     NO_SCRUBBABLE_BLIPS = "blips.body.scrubbable"
@@ -186,6 +189,7 @@ UPSTREAM_WAYS = frozenset(
         Flaw.KEY_OFF_CURVE_IS_400,
         Flaw.SMALL_BODIES_OF_0_18,
         Flaw.MEMBER_TWICE_IS_422,
+        Flaw.ANY_WAIT,
         Flaw.INFINITE_HEIGHT_IS_400,
         Flaw.MINUS_ZERO_IS_A_FLOAT,
     }

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
+from urllib.parse import parse_qs
 
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -150,7 +151,9 @@ class ReferenceServer:
         return list(headers.items())
 
     async def _reply(self, request: web.BaseRequest) -> Reply:
-        path = request.raw_path
+        path, _, query = request.raw_path.partition("?")
+        if query and Flaw.QUERY_IS_A_PATH in self._planted:
+            return Reply(404)
         if Flaw.SLASH_IS_IGNORED in self._planted:
             path = path.rstrip("/")
         if request.method == "OPTIONS":
@@ -174,7 +177,19 @@ class ReferenceServer:
             if Flaw.UPLOADS_ARE_TAKEN in self._planted:
                 return self._writer.json(200, {"hash": "00" * 32})
             raise Refused(501, "text only")
-        return await self._post(request, path, handler)
+        reply = await self._post(request, path, handler)
+        waits = parse_qs(query, keep_blank_values=True).get("wait", [])
+        if waits and path.endswith("/get"):
+            self._check_waits(waits)
+            if Flaw.WAIT_OVER_IS_204 in self._planted:
+                return Reply(204)
+        return reply
+
+    def _check_waits(self, waits: list[str]) -> None:
+        if Flaw.ANY_WAIT in self._planted:
+            return
+        if len(waits) > 1 or not re.fullmatch(r"\d+(\.\d+)?", waits[0]):
+            raise Refused(422, "bad wait")
 
     def _preflight(self, request: web.BaseRequest, path: str) -> Reply:
         if path not in self._routes and Flaw.PREFLIGHT_NEEDS_A_ROUTE in self._planted:

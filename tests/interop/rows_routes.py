@@ -67,6 +67,14 @@ def _paths() -> Iterator[Row]:
             steps=(post(f"{path}/", Json({}), status(404), *EMPTY),),
         )
     dollops = post("/dollops/store", Json({"dollops": {"$t": {"$a": log(0)}}}), status(404), *EMPTY)
+    for name in ("blips", "blobs"):
+        yield Row(
+            id=f"path.{name}.scrub",
+            part=Part.HEALTH,
+            rule="compat 1.4 (the scrub branch)",
+            says="the routes of an API that no app shipped with are unknown",
+            steps=(post(f"/{name}/scrub", Json({}), status(404), *EMPTY),),
+        )
     yield Row(
         id="path.dollops",
         part=Part.HEALTH,

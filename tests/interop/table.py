@@ -20,6 +20,7 @@ from tests.interop import (
     rows_pages,
     rows_requests,
     rows_routes,
+    rows_waiting,
 )
 from tests.interop.flaws import Flaw
 from tests.interop.row import Kind, Part, Row
@@ -32,6 +33,7 @@ _MODULES = (
     rows_keeping,
     rows_ids,
     rows_pages,
+    rows_waiting,
     rows_blips,
     rows_messages,
     rows_media,
