@@ -1,0 +1,215 @@
+"""The promises, checked by their words and not by the code that keeps them.
+
+- What a node acknowledged it holds, until it expired there; also after its power went.
+- Nothing is shown that a power cut could take back.
+- Nothing expired comes back; nothing lives longer than a week, or less but for its bucket.
+- A cursor passes only what is settled, durably.
+- What a node wants of others is bounded, and of connected peers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from meshbox.core import limits
+from meshbox.core.ids import BlobClass, LogKey, NodeId
+from meshbox.core.inventory import LogRecord, Run
+from meshbox.core.retention import BUCKET_MS, HOUR_MS, RETENTION_MAX_MS, bucket_of, bucket_start_ms
+from meshbox.core.session import lanes
+from meshbox.core.session.assembly import content_hash
+from meshbox.storage.embedded.schema import blob_key
+from meshbox.storage.interface import BlobPage, Deposit, FeedPage, Outcome
+from meshbox.sync.service import SyncService
+from tests.simulation.store import CheckedStore
+from tests.simulation.truth import Book, Covered, Kept, Place, Truth
+
+FLIGHT_MS = 10 * 60_000
+"""More than any blob is ever on its way."""
+
+
+class MachineWatch:
+    """A `Watch` of one machine."""
+
+    def __init__(self, name: str, truth: Truth, book: Book) -> None:
+        self.name = name
+        self.book = book
+        self._truth = truth
+        self._audited: dict[LogKey, tuple[LogRecord, int]] = {}
+        """Logs as they were last looked at, and how far time had leapt."""
+
+    def committed(self, store: CheckedStore, deposit: Deposit, outcomes: Sequence[Outcome]) -> None:
+        for blob, outcome in zip(deposit.blobs, outcomes, strict=True):
+            if outcome in (Outcome.STORED, Outcome.REPLACED):
+                self._stored(store, (blob.log.key, blob.seq), blob.blob_class, blob.stamp_ms)
+            if outcome in (Outcome.STORED, Outcome.REPLACED, Outcome.KNOWN):
+                kept = self.book.kept.get((blob.log.key, blob.seq))
+                known = outcome is Outcome.KNOWN and kept is not None
+                blob_class = kept.blob_class if known and kept else blob.blob_class
+                new = Kept(content_hash(blob.data), blob_class)
+                self.book.kept[blob.log.key, blob.seq] = new
+        for cursor in deposit.cursors:
+            self._cursor_kept(store, cursor.cursor)
+
+    def blobs_shown(self, store: CheckedStore, page: BlobPage) -> None:
+        for blob in page.blobs:
+            bucket = bucket_of(blob.stamp_ms)
+            if store.key_value.is_at_risk(blob_key(bucket, blob.log.key, blob.seq)):
+                self._breaks("shown before durable", f"blob {blob.seq}")
+
+    def feed_shown(self, store: CheckedStore, page: FeedPage) -> None:
+        if store.durable_change < page.view:
+            self._breaks("shown before durable", f"a feed page of {page.view}")
+        self.cursor_minted(store, page.cursor)
+
+    def cursor_minted(self, store: CheckedStore, cursor: bytes) -> None:
+        change = store.change_of(cursor)
+        records = tuple(r for r in store.records().values() if r.runs and r.change <= change)
+        self._truth.cursors[cursor] = Covered(self.name, store.now_ms(), records)
+
+    def audit(self, store: CheckedStore) -> None:
+        """Compares what is promised of the disk with all that is there."""
+        self._truth.clock_seen(self.name, store.now_ms())
+        due_through = store.database.time.due_through()
+        records = store.records()
+        leapt_ms = self._truth.time.leapt_ms
+        for key, record in records.items():
+            last = self._audited.get(key)
+            if last is None or last[0] is not record or last[1] != leapt_ms:
+                self._audited[key] = record, leapt_ms
+                shown = store.database.shown(record, due_through=due_through)
+                self._audit_log(store, key, shown)
+        for key, seq in self.book.kept:
+            if key not in records:
+                self._breaks("lost", f"blob {seq} of a log that is not there")
+
+    def audit_opened(self, store: CheckedStore) -> None:
+        """After an opening: what was promised before it, cursors too."""
+        self._audited.clear()
+        self.audit(store)
+        for value in store.database.peers(_peers(store)).values():
+            for epoch in value.epochs if value else ():
+                self._cursor_kept(store, epoch.cursors[0])
+
+    def _stored(
+        self, store: CheckedStore, place: Place, blob_class: BlobClass, stamp_ms: int
+    ) -> None:
+        before = self.book.expired.get(place)
+        if before is not None and before >= blob_class:
+            self._breaks("came back", f"blob {place[1]}, which expired here")
+        bucket = bucket_of(min(stamp_ms, store.now_ms()))
+        due = store.now_ms() - bucket_start_ms(bucket) >= RETENTION_MAX_MS
+        if due or bucket <= store.database.counts.swept:
+            self._breaks("stored though due", f"blob {place[1]}")
+
+    def _audit_log(self, store: CheckedStore, key: LogKey, record: LogRecord) -> None:
+        pieces = record.range_count
+        if pieces > limits.LOG_RANGES_MAX:
+            self._breaks("unbounded", f"a log in {pieces} pieces")
+        if pieces >= limits.LOG_RANGES_MAX - 1:
+            self._truth.crowded.add(key)
+        held = dict(_held(record))
+        places = [(((key, seq)), run.bucket) for seq, run in held.items()]
+        headers = store.database.held(places) if places else {}
+        for (_, seq), found in headers.items():
+            header = found.header
+            self._audit_held((key, seq), Kept(header.content_hash, header.blob_class))
+        for place in [p for p in self.book.kept if p[0] == key and p[1] not in held]:
+            self._not_held(place, record)
+
+    def _audit_held(self, place: Place, held: Kept) -> None:
+        kept = self.book.kept.get(place)
+        other = kept is not None and kept.content_hash != held.content_hash
+        better = kept is not None and held.blob_class > kept.blob_class
+        if other and not better and place[0] not in self._truth.crowded:
+            self._breaks("changed", f"blob {place[1]}")
+        birth = self._truth.births.get((*place, held.content_hash))
+        if birth is None:
+            self._breaks("invented", f"blob {place[1]}")
+            return
+        age_ms = self._truth.time.now_ms() - birth.last_ms
+        if age_ms > RETENTION_MAX_MS + self._truth.unmeasured_ms:
+            self._breaks("lives too long", f"blob {place[1]}, {age_ms / HOUR_MS:.1f} h")
+
+    def _not_held(self, place: Place, record: LogRecord) -> None:
+        key, seq = place
+        kept = self.book.kept.pop(place)
+        if key in self._truth.crowded or seq in record.evicted.all:
+            return
+        if seq not in record.expired.all:
+            self._breaks("lost", f"blob {seq}")
+            return
+        before = self.book.expired.get(place, kept.blob_class)
+        self.book.expired[place] = max(before, kept.blob_class)
+        birth = self._truth.births[key, seq, kept.content_hash]
+        age_ms = self._truth.time.now_ms() - birth.first_ms
+        if age_ms < RETENTION_MAX_MS - BUCKET_MS - FLIGHT_MS - self._truth.ahead_ms:
+            self._breaks("expired early", f"blob {seq}, {age_ms / HOUR_MS:.1f} h")
+
+    def _cursor_kept(self, store: CheckedStore, cursor: bytes) -> None:
+        covered = self._truth.cursors.get(cursor)
+        if covered is None:
+            return
+        for record in covered.records:
+            if record.log.key not in self._truth.crowded:
+                self._check_settled(store, covered, record)
+
+    def _check_settled(self, store: CheckedStore, covered: Covered, record: LogRecord) -> None:
+        (own,) = store.database.records([record.log.key])
+        unsure_ms = 2 * BUCKET_MS + self._truth.unmeasured_ms + self._truth.ahead_ms
+        for run in record.runs:
+            age_ms = covered.now_ms - bucket_start_ms(run.bucket)
+            lacking = unseen(own, run) if age_ms < RETENTION_MAX_MS - unsure_ms else []
+            if lacking:
+                self._breaks("cursor passed", f"blobs {lacking} of {covered.owner}")
+
+    def _breaks(self, promise: str, detail: str) -> None:
+        self._truth.breaks(promise, f"{detail} at {self.name}")
+
+
+def unseen(record: LogRecord | None, run: Run) -> list[int]:
+    """The numbers of `run` that were never seen in its class or better; by looking at each."""
+    if record is None:
+        return list(range(run.first, run.end))
+    own = record.run_of(run.first)
+    if own is not None and own.end >= run.end and own.blob_class >= run.blob_class:
+        return []
+    return [seq for seq in range(run.first, run.end) if not _has_seen(record, seq, run.blob_class)]
+
+
+def _has_seen(record: LogRecord, seq: int, blob_class: BlobClass) -> bool:
+    run = record.run_of(seq)
+    if run is not None and run.blob_class >= blob_class:
+        return True
+    gone = (record.expired, record.evicted)
+    classes = [c for c in BlobClass if c >= blob_class]
+    return any(seq in ranges[c] for ranges in gone for c in classes)
+
+
+def check_wants(truth: Truth, name: str, sync: SyncService) -> None:
+    """What is wanted is bounded, and of connected peers only."""
+    connected = {r.session.peer for r in sync._runners if not r.ended}
+    for wants in sync.ledger._logs.values():
+        if wants.offered.keys() - connected:
+            truth.breaks("wanted of nobody", f"at {name}")
+    for runner in sync._runners:
+        reader = runner.session._reader
+        if reader is None:
+            continue
+        pages = list(reader._pages)
+        asked = sum(log.in_flight.count for page in pages for log in page.logs)
+        if len(pages) > limits.PAGES_UNSETTLED_MAX + limits.FRESH_PAGES_UNSETTLED_MAX:
+            truth.breaks("unbounded", f"pages at {name}")
+        if asked > lanes.SEQS_ALL_MAX:
+            truth.breaks("unbounded", f"{asked} numbers asked at {name}")
+        if runner._outbox.qsize() > limits.FRAMES_UNWRITTEN_MAX + 8:
+            truth.breaks("unbounded", f"frames at {name}")
+
+
+def _held(record: LogRecord) -> Iterator[tuple[int, Run]]:
+    for run in record.runs:
+        for seq in range(run.first, run.end):
+            yield seq, run
+
+
+def _peers(store: CheckedStore) -> list[NodeId]:
+    return list(store.database._peers._peers)

@@ -1,0 +1,175 @@
+"""A phone: it polls mailboxes by the highest number that it has of each log, and never below.
+
+What it is given is checked: whole and ascending, and no number skipped that the mailbox held, or
+that a connected peer was just giving it (design.md 4.12).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from meshbox.core.errors import MeshboxError
+from meshbox.core.ids import (
+    BlobClass,
+    LogId,
+    Namespace,
+    Origin,
+    node_key_of,
+    parse_author,
+    parse_topic,
+)
+from meshbox.core.limits import FILLING_GAIN_MS, FILLING_HOLD_MS_MAX
+from meshbox.core.ranges import SeqRanges, union
+from meshbox.core.session.assembly import content_hash
+from meshbox.mailbox.deposit import ClientBlob
+from meshbox.mailbox.mailbox import FetchAnswer
+from meshbox.storage.interface import Deposit, NewBlob
+from tests.simulation.node import Machine, Process
+from tests.simulation.truth import Truth
+
+TOPICS = ("quay", "mole")
+
+
+def log_of(number: int) -> LogId:
+    """The log number `number`: one of the topics, an author."""
+    topic = parse_topic(TOPICS[number % len(TOPICS)])
+    return LogId(Namespace.LOGS, topic, parse_author(f"author {number}"))
+
+
+def content_of(log: int, seq: int, *, variant: int, size_bytes: int) -> bytes:
+    """The bytes of a blob: of each variant others."""
+    return f"{variant}/{log}/{seq}.".encode().ljust(size_bytes, b".")
+
+
+class Bringing(NamedTuple):
+    """What a phone deposits in one request."""
+
+    log: int
+    seqs: SeqRanges
+    blob_class: BlobClass
+    variant: int
+    size_bytes: int
+
+
+async def deposit(machine: Machine, bringing: Bringing, truth: Truth) -> None:
+    """Brings blobs to a mailbox; nothing when it does not run, or ends meanwhile."""
+    process = machine.process
+    if process is not None:
+        serving = process.owner.start(_deposit(machine, process, bringing, truth))
+        await asyncio.wait([serving])
+
+
+async def _deposit(machine: Machine, process: Process, what: Bringing, truth: Truth) -> None:
+    log = log_of(what.log)
+    blobs = {
+        seq: content_of(what.log, seq, variant=what.variant, size_bytes=what.size_bytes)
+        for seq in what.seqs.numbers()
+    }
+    for seq, data in blobs.items():
+        truth.deposited(log.key, seq, content_hash(data))
+    try:
+        if what.blob_class is BlobClass.OPAQUE:
+            await process.mailbox.deposit(
+                [ClientBlob(log.topic, log.author, seq, data) for seq, data in blobs.items()],
+                client=f"phone of {what.log}",
+            )
+        else:
+            await process.store.commit(Deposit(_verified(machine, process, log, blobs)))
+    except MeshboxError:
+        """The phone is told, and brings it again or not."""
+
+
+def _verified(
+    machine: Machine, process: Process, log: LogId, blobs: dict[int, bytes]
+) -> list[NewBlob]:
+    origin = Origin(node_key_of(machine.node_id), b"sign")
+    now_ms = process.store.now_ms()
+    return [
+        NewBlob(log, seq, BlobClass.VERIFIED, now_ms, origin, data) for seq, data in blobs.items()
+    ]
+
+
+class Phone:
+    """One reader."""
+
+    def __init__(self, name: str, truth: Truth) -> None:
+        self.name = name
+        self.heights: dict[LogId, int] = {}
+        self._truth = truth
+        self._asking = asyncio.Lock()
+
+    async def poll(self, machine: Machine) -> None:
+        """Asks a mailbox for what is new to it; nothing when it does not run, or ends meanwhile."""
+        async with self._asking:
+            process = machine.process
+            if process is not None:
+                await asyncio.wait([process.owner.start(self._poll(machine, process))])
+
+    async def _poll(self, machine: Machine, process: Process) -> None:
+        heights: dict[str, dict[str, int]] = {topic: {} for topic in TOPICS}
+        for log, height in self.heights.items():
+            heights[log.topic][log.author] = height
+        before = _served(process)
+        try:
+            answer = await process.mailbox.fetch(heights, blobs_max=6, bytes_max=4_096)
+        except MeshboxError:
+            return
+        self._check(machine, before, _served(process), answer)
+        for blob in answer.blobs:
+            self.heights[blob.log] = max(blob.seq, self.heights.get(blob.log, -1))
+
+    def _check(
+        self, machine: Machine, before: _Served, after: _Served, answer: FetchAnswer
+    ) -> None:
+        given: dict[LogId, list[int]] = {}
+        for blob in answer.blobs:
+            given.setdefault(blob.log, []).append(blob.seq)
+            if blob.data is None or content_hash(blob.data) != blob.content_hash:
+                self._truth.breaks("served wrong", f"blob {blob.seq} by {machine.name}")
+        for log, seqs in given.items():
+            height = self.heights.get(log, -1)
+            if seqs != sorted(set(seqs)) or seqs[0] <= height:
+                self._truth.breaks("served wrong", f"{seqs} above {height} by {machine.name}")
+            due = SeqRanges((seq, seq + 1) for seq in seqs) & after.due.get(log, SeqRanges())
+            if due:
+                self._truth.breaks("served though due", f"{due} by {machine.name}")
+            skipped = SeqRanges.of(height + 1, seqs[-1]) - SeqRanges((s, s + 1) for s in seqs)
+            could = before.could_give(log) & after.could_give(log)
+            if skipped & could:
+                detail = f"{skipped & could} by {self.name} at {machine.name}"
+                self._truth.breaks("gap read past", detail)
+
+
+class _Served(NamedTuple):
+    """What a mailbox holds and waits for at one moment, by looking at each."""
+
+    held: dict[LogId, SeqRanges]
+    due: dict[LogId, SeqRanges]
+    awaited: dict[LogId, SeqRanges]
+
+    def could_give(self, log: LogId) -> SeqRanges:
+        return self.held.get(log, SeqRanges()) | self.awaited.get(log, SeqRanges())
+
+
+def _served(process: Process) -> _Served:
+    held: dict[LogId, SeqRanges] = {}
+    due: dict[LogId, SeqRanges] = {}
+    due_through = process.store.database.time.due_through()
+    for record in process.store.records().values():
+        held[record.log] = SeqRanges(
+            (r.first, r.end) for r in record.runs if r.bucket > due_through
+        )
+        due[record.log] = SeqRanges(
+            (r.first, r.end) for r in record.runs if r.bucket <= due_through
+        )
+    awaited: dict[LogId, SeqRanges] = {}
+    now_ms = int(asyncio.get_running_loop().time() * 1_000)
+    ledger = process.sync.ledger
+    for log, wants in ledger._logs.items():
+        held_ms = ledger._held_ms(log, now_ms)
+        if now_ms - wants.gained_ms > FILLING_GAIN_MS or held_ms > FILLING_HOLD_MS_MAX:
+            continue
+        offered = (r for peer, r in wants.offered.items() if peer not in wants.broken)
+        awaited[log] = union(offered)
+    return _Served(held, due, awaited)

@@ -1,0 +1,42 @@
+"""A schedule: what happens to a mesh, and when. A value, drawn from one seed, that can be cut down.
+
+What is not in the schedule (delays, nonces) is drawn by each part from a source of its own, named
+by the seed and the part: so an event can be left out without all others changing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+Ends = tuple[int, int]
+"""Two nodes, by number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happens `at_s` seconds after the world began.
+
+    Nodes, phones and logs are named by numbers; one that does not exist stands for another.
+    """
+
+    at_s: float
+
+    async def happen(self, world: World) -> None:
+        """Does it. What takes time goes on by itself."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One run."""
+
+    seed: int
+    nodes: int
+    links: tuple[Ends, ...]
+    """Who knows whom from the beginning, and at the end: all are connected."""
+    events: tuple[Event, ...]
+    """In the order of their times."""

@@ -1,0 +1,92 @@
+"""The embedded store, looked over the shoulder: every answer that leaves it is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from meshbox.core.ids import LogId, LogKey
+from meshbox.core.inventory import LogRecord
+from meshbox.core.limits import PAGE_RUNS_MAX
+from meshbox.core.ranges import SeqRanges
+from meshbox.storage.embedded.database import Database
+from meshbox.storage.embedded.store import EmbeddedStore
+from meshbox.storage.interface import BlobPage, Deposit, FeedPage, Outcome
+from meshbox.storage.keyvalue import Family
+from tests.simulation.disk import SlowKeyValue
+
+
+class Watch(Protocol):
+    """Who looks: called when an answer leaves the store."""
+
+    def committed(
+        self, store: CheckedStore, deposit: Deposit, outcomes: Sequence[Outcome]
+    ) -> None: ...
+
+    def blobs_shown(self, store: CheckedStore, page: BlobPage) -> None: ...
+
+    def feed_shown(self, store: CheckedStore, page: FeedPage) -> None: ...
+
+    def cursor_minted(self, store: CheckedStore, cursor: bytes) -> None: ...
+
+
+class CheckedStore(EmbeddedStore):
+    """An `EmbeddedStore` on a `SlowKeyValue`."""
+
+    watch: Watch
+
+    def watched_by(self, watch: Watch) -> CheckedStore:
+        """Itself; to be called before anything else."""
+        self.watch = watch
+        return self
+
+    @property
+    def key_value(self) -> SlowKeyValue:
+        assert isinstance(self._key_value, SlowKeyValue)
+        return self._key_value
+
+    @property
+    def database(self) -> Database:
+        return self._database
+
+    def change_of(self, cursor: bytes) -> int:
+        """What a cursor of this store says is settled."""
+        said = self._mint._parse(cursor)
+        assert said is not None
+        return said.change
+
+    def records(self) -> dict[LogKey, LogRecord]:
+        """Everything visible, as of now."""
+        keys = [LogKey(key) for key in self.key_value._visible[Family.LOG].keys]
+        return dict(zip(keys, self._database.records_held(keys), strict=True))
+
+    async def commit(self, deposit: Deposit) -> tuple[Outcome, ...]:
+        outcomes = await super().commit(deposit)
+        self.watch.committed(self, deposit, outcomes)
+        return outcomes
+
+    async def read(
+        self,
+        wanted: Sequence[tuple[LogId, SeqRanges]],
+        *,
+        blobs_max: int,
+        bytes_max: int,
+        whole_bytes_max: int,
+    ) -> BlobPage:
+        page = await super().read(
+            wanted, blobs_max=blobs_max, bytes_max=bytes_max, whole_bytes_max=whole_bytes_max
+        )
+        self.watch.blobs_shown(self, page)
+        return page
+
+    async def feed(
+        self, after: bytes | None, *, logs_max: int, runs_max: int = PAGE_RUNS_MAX
+    ) -> FeedPage:
+        page = await super().feed(after, logs_max=logs_max, runs_max=runs_max)
+        self.watch.feed_shown(self, page)
+        return page
+
+    def cursor_now(self) -> bytes:
+        cursor = super().cursor_now()
+        self.watch.cursor_minted(self, cursor)
+        return cursor

@@ -1,0 +1,77 @@
+"""Events: what phones do, and what passes by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from meshbox.core.errors import MeshboxError
+from meshbox.core.ids import BlobClass
+from meshbox.core.ranges import SeqRanges
+from tests.simulation.node import Process
+from tests.simulation.phone import Bringing, deposit
+from tests.simulation.schedule import Event
+from tests.simulation.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Deposits(Event):
+    """A phone brings blobs to a mailbox."""
+
+    node: int
+    log: int
+    seqs: SeqRanges
+    blob_class: BlobClass = BlobClass.OPAQUE
+    variant: int = 0
+    size_bytes: int = 40
+
+    async def happen(self, world: World) -> None:
+        what = Bringing(self.log, self.seqs, self.blob_class, self.variant, self.size_bytes)
+        world.begin(deposit(world.machine(self.node), what, world.truth))
+
+
+@dataclass(frozen=True, slots=True)
+class Polls(Event):
+    """A phone asks a mailbox for what is new."""
+
+    phone: int
+    node: int
+
+    async def happen(self, world: World) -> None:
+        phone = world.phones[self.phone % len(world.phones)]
+        world.begin(phone.poll(world.machine(self.node)))
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeps(Event):
+    """A node frees what is due."""
+
+    node: int
+
+    async def happen(self, world: World) -> None:
+        process = world.machine(self.node).process
+        if process is not None:
+            world.begin(_sweep(process))
+
+
+@dataclass(frozen=True, slots=True)
+class Passes(Event):
+    """Nothing happens for hours or days: every link is cut, and all clocks go on."""
+
+    passed_ms: int
+
+    async def happen(self, world: World) -> None:
+        for link in world.network.links.values():
+            link.cut()
+        world.time.leap(self.passed_ms)
+
+
+async def _sweep(process: Process) -> None:
+    await asyncio.wait([process.owner.start(_swept(process))])
+
+
+async def _swept(process: Process) -> None:
+    try:
+        await process.mailbox.sweep()
+    except MeshboxError:
+        """The disk failed: the process is of no use until it is started anew."""

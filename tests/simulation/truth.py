@@ -1,0 +1,87 @@
+"""What really happened, which no node knows: when blobs began, what cursors covered, what broke.
+
+Shared by all checks of a world. A broken promise is noted, not raised: it may be found in the
+midst of a node's own work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from meshbox.core.ids import BlobClass, LogKey
+from meshbox.core.inventory import LogRecord
+from tests.simulation.clocks import TrueTime
+
+Place = tuple[LogKey, int]
+
+
+class Kept(NamedTuple):
+    """A blob that a node said it holds."""
+
+    content_hash: bytes
+    blob_class: BlobClass
+
+
+class Birth(NamedTuple):
+    """When phones deposited one content, at whichever mailbox."""
+
+    first_ms: int
+    last_ms: int
+
+
+class Covered(NamedTuple):
+    """What a cursor covers: records of its owner, as of its minting."""
+
+    owner: str
+    now_ms: int
+    records: tuple[LogRecord, ...]
+
+
+@dataclass
+class Book:
+    """What was promised of one disk. It is copied with the disk."""
+
+    kept: dict[Place, Kept] = field(default_factory=dict)
+    expired: dict[Place, BlobClass] = field(default_factory=dict)
+
+    def copy(self) -> Book:
+        return Book(dict(self.kept), dict(self.expired))
+
+
+class Truth:
+    """Of one world."""
+
+    def __init__(self, time: TrueTime) -> None:
+        self.time = time
+        self.broken: list[str] = []
+        self.births: dict[tuple[LogKey, int, bytes], Birth] = {}
+        self.cursors: dict[bytes, Covered] = {}
+        self.crowded: set[LogKey] = set()
+        """Logs that once were in as many pieces as a record may have: ranges leave seen there."""
+        self.copied: set[str] = set()
+        """Machines whose disk was restored or cloned: they may have lost what they promised."""
+        self.unmeasured_ms = 0
+        """By how much all clocks together may lengthen a life: time that none of them counted."""
+        self.ahead_ms = 0
+        """By how much all clocks together may shorten one."""
+        self._clocks: dict[str, tuple[int, int]] = {}
+
+    def breaks(self, promise: str, detail: str) -> None:
+        self.broken.append(f"{promise}: {detail}")
+
+    def deposited(self, key: LogKey, seq: int, content_hash: bytes) -> None:
+        """A phone brings a blob to some mailbox now."""
+        now_ms = self.time.now_ms()
+        before = self.births.get((key, seq, content_hash))
+        first_ms = before.first_ms if before else now_ms
+        self.births[key, seq, content_hash] = Birth(first_ms, now_ms)
+
+    def clock_seen(self, machine: str, node_ms: int) -> None:
+        """How far the node time of a machine is from what is true."""
+        behind_ms = self.time.now_ms() - node_ms
+        least, most = self._clocks.get(machine, (0, 0))
+        if not least <= behind_ms <= most:
+            self._clocks[machine] = min(least, behind_ms), max(most, behind_ms)
+            self.ahead_ms = -sum(least for least, _ in self._clocks.values())
+            self.unmeasured_ms = sum(most for _, most in self._clocks.values())
