@@ -1,5 +1,8 @@
 """The node's status and control over HTTP: on the control socket, and read-only over TCP.
 
+    GET   /livez                   that it runs and its loop turns
+    GET   /readyz                  see readiness.py; 503 when it is not ready
+    GET   /metrics                 see metrics.py
     GET   /api/status              see status.py
     GET   /api/peers
     GET   /api/inventory           see inventory.py; ?topic=TOPIC for one topic by logs
@@ -24,7 +27,8 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from meshbox.admin import inventory, status
+from meshbox.admin import inventory, metrics, status
+from meshbox.admin.readiness import readiness
 from meshbox.admin.sources import Sources
 from meshbox.core.address import parse_endpoint
 from meshbox.core.errors import CallerError, InvalidAddress, MeshboxError
@@ -91,10 +95,24 @@ class AdminServer:
 
     def _reading_routes(self) -> list[web.RouteDef]:
         return [
+            web.get("/livez", self._live),
+            web.get("/readyz", self._ready),
+            web.get("/metrics", self._metrics),
             web.get("/api/status", self._status),
             web.get("/api/peers", self._peers),
             web.get("/api/inventory", self._inventory),
         ]
+
+    async def _live(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        document = readiness(self._sources)
+        return _json(document, status_code=200 if document.ready else 503)
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        body = await metrics.metrics(self._sources)
+        return web.Response(body=body, headers={"content-type": metrics.CONTENT_TYPE})
 
     async def _status(self, _: web.Request) -> web.Response:
         return _json(await status.status(self._sources))
@@ -147,8 +165,9 @@ def _lacks_port(host: str) -> bool:
     return host.endswith("]") or ":" not in host
 
 
-def _json(document: msgspec.Struct) -> web.Response:
-    return web.Response(body=msgspec.json.encode(document), content_type="application/json")
+def _json(document: msgspec.Struct, *, status_code: int = 200) -> web.Response:
+    body = msgspec.json.encode(document)
+    return web.Response(body=body, status=status_code, content_type="application/json")
 
 
 def _error(code: str, message: str, *, hint: str | None = None, status_code: int) -> web.Response:

@@ -6,7 +6,7 @@ protocol, and the node's composition fits the two together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -50,6 +50,22 @@ class PeerReport(Protocol):
     def duplicates_in(self) -> int: ...
 
 
+class HttpReport(Protocol):
+    """What the apps' API does at the moment, as `HttpApi` tells it."""
+
+    @property
+    def connections(self) -> int: ...
+    @property
+    def waiters(self) -> int: ...
+    @property
+    def body_bytes_lent(self) -> int: ...
+    @property
+    def answer_bytes_lent(self) -> int: ...
+    @property
+    def answered(self) -> Mapping[tuple[str, int], int]:
+        """(path, status) → answers since the start."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """A running node, as far as status and control look at it."""
@@ -58,9 +74,11 @@ class Sources:
     version: str
     store: MailboxStore
     system_clock: SystemClock
+    http: HttpReport
     peers: Callable[[], Sequence[PeerReport]]
     loop_held_ms_max: Callable[[], float | None]
     warnings: Callable[[], Sequence[str]]
     """What an operator should know at all times, such as a test clock that is in use."""
+    is_stopping: Callable[[], bool]
     limit_bytes: int | None
     """The storage allocated; None without a limit."""

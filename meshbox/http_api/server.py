@@ -13,6 +13,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -50,6 +51,9 @@ _TRY_AGAIN: Final = header_lines(
 _BUG: Final = Response(500, PLAIN_TEXT, b"internal error\n")
 _ALLOWED: Final = {"GET": ("GET", "HEAD"), "POST": ("POST",)}
 
+_OTHER: Final = "other"
+"""In place of a path that is no route: a stranger must not make names."""
+
 _LOG: Final = logging.getLogger("meshbox.http")
 
 
@@ -73,6 +77,7 @@ class HttpApi:
         self._answers = MemoryLeases(bytes_max=self._settings.answers_bytes_max)
         self._live = LiveConnections(self._settings)
         self._encoder = Encoder(wall_ms)
+        self._answered: Counter[tuple[str, int]] = Counter()
         self._listeners: list[asyncio.Server] = []
         self._deadlines: asyncio.Task[None] | None = None
 
@@ -80,6 +85,16 @@ class HttpApi:
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._live)
+
+    @property
+    def waiters(self) -> int:
+        """How many fetches wait for something new."""
+        return self._mailbox.waiters
+
+    @property
+    def answered(self) -> Mapping[tuple[str, int], int]:
+        """How often each route gave each status; the path is `other` where no route is."""
+        return self._answered
 
     @property
     def body_bytes_lent(self) -> int:
@@ -138,7 +153,13 @@ class HttpApi:
             except Exception:  # noqa: BLE001 - a bug must not leave anybody waiting
                 _LOG.exception("a request handler failed")
                 response = _BUG
+            self._answered[self._route_path(request), response.status] += 1
             await connection.send(request, response)
+
+    def _route_path(self, request: Request) -> str:
+        if request.target in self._routes:
+            return request.target
+        return request.path if request.path in self._routes else _OTHER
 
     async def _respond(self, request: Request, exchange: Exchange) -> Response:
         if request.method == "OPTIONS":

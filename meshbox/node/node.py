@@ -77,6 +77,7 @@ class Node:
         self._clock = clock
         self._log = log
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_stopping = False
         self._warnings: dict[str, str] = {}
         self._watch = LoopWatch()
         self._outside: list[tuple[str, Ending]] = []
@@ -102,6 +103,7 @@ class Node:
 
     async def stop(self) -> bool:
         """Ends everything within 5 s; whether all of it did."""
+        self._is_stopping = True
         outside, self._outside = self._outside, []
         ended = [self._end(part, ending, OUTSIDE_S_MAX) for part, ending in reversed(outside)]
         in_time = all(await asyncio.gather(*ended))
@@ -115,14 +117,14 @@ class Node:
         admin = self._listen("admin", settings.admin)
         opened = await self._open()
         sync, sync_bound = await self._start_sync(opened)
-        await self._start_http(opened, sync, http=http, https=https)
+        api = await self._start_http(opened, sync, http=http, https=https)
         bound = {
             "http": http.endpoint if http else None,
             "https": https.endpoint if https else None,
             "sync": sync_bound,
         }
         await self._start_finding(opened, sync, bound)
-        await self._start_admin(opened, sync, admin)
+        await self._start_admin(opened, sync, api, admin)
         self._begin_housekeeping(opened)
         shown = {name: str(endpoint) if endpoint else None for name, endpoint in bound.items()}
         return Ready(
@@ -175,7 +177,7 @@ class Node:
 
     async def _start_http(
         self, opened: Opened, sync: SyncService, *, http: Listener | None, https: Listener | None
-    ) -> None:
+    ) -> HttpApi:
         identity = opened.identity
         mailbox = Mailbox(
             opened.store,
@@ -197,6 +199,7 @@ class Node:
             await api.start(listening)
         for listening in https.sockets if https else ():
             await api.start(listening, tls=server_context(leaf(identity)))
+        return api
 
     async def _start_finding(
         self, opened: Opened, sync: SyncService, bound: dict[str, Endpoint | None]
@@ -212,7 +215,7 @@ class Node:
         await finding.start(**bound)
 
     async def _start_admin(
-        self, opened: Opened, sync: SyncService, listener: Listener | None
+        self, opened: Opened, sync: SyncService, api: HttpApi, listener: Listener | None
     ) -> None:
         server = AdminServer(
             Sources(
@@ -220,13 +223,16 @@ class Node:
                 version=VERSION,
                 store=opened.store,
                 system_clock=self._clock,
+                http=api,
                 peers=sync.peers,
                 loop_held_ms_max=lambda: self._watch.held_ms_max,
                 warnings=lambda: tuple(self._warnings.values()),
+                is_stopping=lambda: self._is_stopping,
                 limit_bytes=self._settings.storage_limit,
             )
         )
-        self._outside.append(("admin", server.stop))
+        # With the store, so that it tells that the node stops while the outside does.
+        self._inside.push_async_callback(server.stop)
         if listener is not None:
             await server.start_status(listener.sockets)
         path = self._settings.data_dir / CONTROL_SOCKET_NAME

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -35,16 +35,32 @@ class Report(NamedTuple):
     duplicates_in: int = 8
 
 
+class Http(NamedTuple):
+    """What `HttpApi` would tell."""
+
+    connections: int = 3
+    waiters: int = 2
+    body_bytes_lent: int = 70_000
+    answer_bytes_lent: int = 80_000
+    answered: Mapping[tuple[str, int], int] = {("/blips/get", 200): 9, ("other", 404): 1}
+
+
 def sources(
-    store: MailboxStore, *, clock: ManualClock | None = None, peers: Sequence[Report] = ()
+    store: MailboxStore,
+    *,
+    clock: ManualClock | None = None,
+    peers: Sequence[Report] = (),
+    is_stopping: bool = False,
 ) -> Sources:
     return Sources(
         node_id=NODE_ID,
         version="1.2.3",
         store=store,
         system_clock=clock or ManualClock(),
+        http=Http(),
         peers=lambda: peers,
         loop_held_ms_max=lambda: 1.5,
         warnings=lambda: ("mind the gap",),
+        is_stopping=lambda: is_stopping,
         limit_bytes=1_000,
     )

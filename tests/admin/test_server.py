@@ -61,6 +61,19 @@ async def test_both_tell_the_same(store: EmbeddedStore, tmp_path: Path) -> None:
             assert topic["logs"][0]["told"] == [[1, 1]]
 
 
+async def test_live_ready_and_numbers_on_both(store: EmbeddedStore, tmp_path: Path) -> None:
+    async with serving(store, tmp_path) as sessions:
+        for session in sessions:
+            async with session.get("/livez") as response:
+                assert (response.status, await response.text()) == (200, "ok\n")
+            code, document = await get(session, "/readyz")
+            assert (code, document["ready"], document["reasons"]) == (200, True, [])
+            async with session.get("/metrics") as response:
+                assert response.status == 200
+                assert response.headers["content-type"].startswith("text/plain; version=")
+                assert "\nmeshbox_blobs 0.0\n" in await response.text()
+
+
 async def test_only_the_control_socket_sweeps(
     store: EmbeddedStore, clock: ManualClock, tmp_path: Path
 ) -> None:
@@ -92,6 +105,11 @@ async def test_a_failed_store_is_told(tmp_path: Path) -> None:
             await put(store, blob(store, 0))
         code, fault = await get(control, "/api/status")
         assert (code, fault["error"]) == (503, "store.failed")
+        code, document = await get(control, "/readyz")
+        assert (code, document["reasons"][0]["code"]) == (503, "store.failed")
+        assert (await get(control, "/metrics"))[0] == 503
+        async with control.get("/livez") as response:
+            assert response.status == 200
 
 
 @pytest.mark.parametrize("host", ["localhost:3002", "127.0.0.1", "[::1]:1", "localhost"])

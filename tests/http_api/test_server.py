@@ -282,3 +282,16 @@ async def test_stopping_lets_a_request_in_progress_end(
             await service.request("GET", "/health")
         await service.api.stop()
     assert service.api.connections == 0
+
+
+async def test_answers_are_counted_by_route_and_strangers_make_no_names(service: Service) -> None:
+    await service.post("/blips/get?wait=0", {"topics": {}})
+    await service.post("/blips/get", {"topics": {}})
+    await service.post("/blips/get", {})
+    for path in ("/a", "/b"):
+        await service.request("GET", path)
+    assert service.api.answered == {
+        ("/blips/get", 200): 2,
+        ("/blips/get", 422): 1,
+        ("other", 404): 2,
+    }

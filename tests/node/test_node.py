@@ -192,6 +192,33 @@ def test_a_signal_stops_it_cleanly_with_clients_and_peers(
     assert '"node.stop_overrun"' not in node.log()
 
 
+def test_a_node_that_stops_is_alive_and_not_ready(start: StartNode) -> None:
+    node = start()
+    host, _, port = node.ready["http"].rpartition(":")
+    with socket.create_connection((host, int(port))) as slow:
+        slow.sendall(
+            b"POST /blobs/store HTTP/1.1\r\ncontent-type: application/json\r\n"
+            b"content-length: 100\r\n\r\nhalf"
+        )
+        assert asked(node, "/readyz")[0] == 200
+        node.process.send_signal(signal.SIGTERM)
+        until(lambda: asked(node, "/readyz")[0] == 503)
+        assert [reason["code"] for reason in asked(node, "/readyz")[1]["reasons"]] == [
+            "node.stopping"
+        ]
+        assert node.wait() == 0
+
+
+def asked(node: RunningNode, path: str) -> tuple[int, Any]:
+    """What the admin listener answers."""
+    try:
+        with urllib.request.urlopen(node.url("admin") + path, timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
 def test_kill_9_keeps_the_identity_and_what_was_acknowledged(start: StartNode) -> None:
     node = start()
     deposit(node, b"one", b"two")
