@@ -59,6 +59,8 @@ class PeerEntry(msgspec.Struct, frozen=True):
     blobs_in: int
     blobs_out: int
     duplicates_in: int
+    misbehaved: int
+    """Sessions that it broke the rules of."""
 
 
 class StatusDocument(msgspec.Struct, frozen=True):
@@ -152,4 +154,5 @@ def _entry(peer: PeerReport) -> PeerEntry:
         blobs_in=peer.blobs_in,
         blobs_out=peer.blobs_out,
         duplicates_in=peer.duplicates_in,
+        misbehaved=peer.misbehaved,
     )

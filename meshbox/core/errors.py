@@ -33,6 +33,10 @@ class PeerError(MeshboxError):
     """A peer broke the protocol; its session ends with `code` as the reason."""
 
 
+class PeerMisbehaved(PeerError):
+    """A proven peer did what no honest one does, also by no accident: it is backed off for long."""
+
+
 class WorldError(MeshboxError):
     """Disk, network or operating system refused; another try may succeed."""
 
@@ -181,19 +185,19 @@ class NotRunning(WorldError):
     code = "node.not_running"
 
 
-class FrameMalformed(PeerError):
+class FrameMalformed(PeerMisbehaved):
     """A frame that cannot be decoded, or names what no frame may name."""
 
     code = "frame.malformed"
 
 
-class FrameTooLarge(PeerError):
+class FrameTooLarge(PeerMisbehaved):
     """A frame, page or count above the limit that the hello named."""
 
     code = "frame.too_large"
 
 
-class FrameUnexpected(PeerError):
+class FrameUnexpected(PeerMisbehaved):
     """A frame that is not allowed in the session's present state."""
 
     code = "frame.unexpected"
@@ -223,19 +227,19 @@ class HandshakeTimeout(PeerError):
     code = "handshake.timeout"
 
 
-class BlobUnasked(PeerError):
+class BlobUnasked(PeerMisbehaved):
     """A blob, part or answer that nobody asked this peer for."""
 
     code = "blob.unasked"
 
 
-class BlobCorrupt(PeerError):
+class BlobCorrupt(PeerMisbehaved):
     """Bytes that do not have the announced hash or size."""
 
     code = "blob.corrupt"
 
 
-class PromiseBroken(PeerError):
+class PromiseBroken(PeerMisbehaved):
     """Too much of what the peer offered turned out not to be there."""
 
     code = "promise.broken"
@@ -245,6 +249,12 @@ class PeerStalled(PeerError):
     """Asked for blobs, the peer sent nothing for too long."""
 
     code = "peer.stalled"
+
+
+class PeerBackedOff(PeerError):
+    """The peer misbehaved a short while ago: no session with it until its time is over."""
+
+    code = "peer.backed_off"
 
 
 class SessionReplaced(PeerError):

@@ -6,6 +6,7 @@
 | the attempt                | the session that it led to is over, or every address failed  |
 | the session (either's)     | `session_ended`                                              |
 | the back-off               | it passed, or `announced`                                    |
+| the end of a bar           | it passed                                                    |
 
 Ends by itself when the peer has no endpoints any more and no session.
 """
@@ -55,6 +56,8 @@ class Dialling:
             await self._pause()
 
     async def _pause(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        await asyncio.sleep(self._peer.backoff.barred_s(now_s=now_s))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._peer.backoff.next_s()):
                 await self._announced.wait()

@@ -37,6 +37,8 @@ class Peer:
     reason: str | None = None
     ended_sessions: list[int] = field(default_factory=lambda: [0, 0, 0, 0, 0])
     progress_ms: int | None = None
+    misbehaved: int = 0
+    """Sessions that it broke the rules of."""
 
     def count_ended(self, runner: SessionRunner) -> None:
         """Adds the counters of a session that ended."""
@@ -67,6 +69,7 @@ class Peer:
             blobs_in=totals[2],
             blobs_out=totals[3],
             duplicates_in=totals[4],
+            misbehaved=self.misbehaved,
         )
 
 

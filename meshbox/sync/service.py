@@ -13,7 +13,14 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from meshbox.core.address import Endpoint
-from meshbox.core.errors import IdentityLost, MeshboxError, NodeStopping, SessionReplaced
+from meshbox.core.errors import (
+    IdentityLost,
+    MeshboxError,
+    NodeStopping,
+    PeerBackedOff,
+    PeerMisbehaved,
+    SessionReplaced,
+)
 from meshbox.core.filling import Filling
 from meshbox.core.ids import LogId, NodeId, node_key_of
 from meshbox.core.limits import BLOB_BYTES_MAX, FRAME_BYTES_LIMIT
@@ -225,6 +232,12 @@ class SyncService:
 
     def _proven(self, runner: SessionRunner, node_id: NodeId) -> None:
         peer = self._peers.known(node_id)
+        barred_s = peer.backoff.barred_s(now_s=_now_ms() / 1000)
+        if barred_s:
+            detail = f"misbehaved; not for another {barred_s:.0f} s"
+            runner.close(PeerBackedOff.code, detail)
+            self._log("peer.refused", reason=PeerBackedOff.code, detail=detail)
+            return
         old = peer.runner
         if old is not None and not old.ended:
             keep = stays(self._identity.node_id, node_id, old, runner)
@@ -244,6 +257,9 @@ class SyncService:
             return
         peer = self._peers.known(node_id)
         peer.count_ended(runner)
+        if isinstance(runner.session.ended_by, PeerMisbehaved):
+            peer.misbehaved += 1
+            peer.backoff.misbehaved(now_s=_now_ms() / 1000)
         if peer.runner is runner:
             peer.runner = None
             peer.reason = runner.reason

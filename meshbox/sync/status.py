@@ -39,3 +39,5 @@ class PeerStatus(NamedTuple):
     blobs_in: int
     blobs_out: int
     duplicates_in: int
+    misbehaved: int
+    """Sessions that it broke the rules of."""

@@ -33,6 +33,7 @@ class Report(NamedTuple):
     blobs_in: int = 6
     blobs_out: int = 7
     duplicates_in: int = 8
+    misbehaved: int = 9
 
 
 class Http(NamedTuple):

@@ -13,7 +13,7 @@ from tests.mailbox.stores import NODE_ID
 
 PEER_FIELDS = {
     *("node_id", "address", "source", "state", "reason", "lag", "since_ms", "last_progress_ms"),
-    *("bytes_in", "bytes_out", "blobs_in", "blobs_out", "duplicates_in"),
+    *("bytes_in", "bytes_out", "blobs_in", "blobs_out", "duplicates_in", "misbehaved"),
 }
 
 

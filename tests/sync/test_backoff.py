@@ -6,7 +6,15 @@ import random
 
 import pytest
 
-from meshbox.sync.backoff import FIRST_S, LONGEST_S, STEADY_S, Backoff
+from meshbox.sync.backoff import (
+    FIRST_S,
+    FORGIVEN_S,
+    LONGEST_S,
+    OFFENCE_FIRST_S,
+    OFFENCE_LONGEST_S,
+    STEADY_S,
+    Backoff,
+)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -34,3 +42,20 @@ def test_only_a_steady_session_or_an_announcement_forgets_failures() -> None:
             backoff.next_s()
         forget()
         assert (backoff.next_s() <= FIRST_S) == first_again
+
+
+def test_misbehaviour_bars_for_longer_each_time_and_nothing_ends_it_early() -> None:
+    backoff = Backoff(random.Random(0))
+    assert backoff.barred_s(now_s=0) == 0
+    assert OFFENCE_FIRST_S > LONGEST_S
+    now_s, expected_s = 1_000.0, OFFENCE_FIRST_S
+    for _ in range(20):
+        backoff.misbehaved(now_s=now_s)
+        backoff.reset()
+        backoff.succeeded(lasted_s=STEADY_S)
+        assert backoff.barred_s(now_s=now_s) == expected_s
+        assert backoff.barred_s(now_s=now_s + expected_s) == 0
+        now_s, expected_s = now_s + expected_s, min(2 * expected_s, OFFENCE_LONGEST_S)
+    backoff.succeeded(lasted_s=FORGIVEN_S)
+    backoff.misbehaved(now_s=now_s)
+    assert backoff.barred_s(now_s=now_s) == OFFENCE_FIRST_S

@@ -47,7 +47,8 @@ from meshbox.core.session.frames import (
     Sketch,
     Want,
 )
-from meshbox.identity.key import mint
+from meshbox.identity.key import Identity, mint
+from meshbox.sync.backoff import OFFENCE_FIRST_S
 from tests.contract.material import log_of
 from tests.sync.nodes import MemoryDisk, Node, equal, joined, running, until
 from tests.sync.stranger import Stranger
@@ -113,6 +114,39 @@ async def test_garbage_in_an_open_session(node: Node, raw: bytes) -> None:
         await stranger.say(raw)
         assert await stranger.told() == "frame.malformed"
     await until(lambda: ended(node, stranger) == ["frame.malformed"])
+
+
+async def test_who_misbehaved_is_counted_and_kept_out_for_a_while(node: Node) -> None:
+    identity = mint()
+    async with Stranger(node, identity=identity) as stranger:
+        await stranger.shake_hands()
+        await stranger.say(Settled(9))
+        assert await stranger.told() == "frame.unexpected"
+    await until(lambda: ended(node, stranger) == ["frame.unexpected"])
+    async with Stranger(node, identity=identity) as again:
+        await again.say(again.hello())
+        await again.say(await again.prove())
+        assert await again.told() == "peer.backed_off"
+    (status,) = [s for s in node.service.peers() if s.node_id == identity.node_id]
+    assert (status.reason, status.misbehaved) == ("frame.unexpected", 1)
+    assert OFFENCE_FIRST_S - 5 < barred_s(node, identity) <= OFFENCE_FIRST_S
+    assert [f["reason"] for f in node.seen("peer.refused")] == ["peer.backed_off"]
+
+
+async def test_a_misfortune_keeps_nobody_out(node: Node) -> None:
+    identity = mint()
+    for _ in range(2):
+        async with Stranger(node, identity=identity) as stranger:
+            await stranger.shake_hands()
+        await until(lambda: not node.service.connected(identity.node_id))
+    assert barred_s(node, identity) == 0
+
+
+def barred_s(node: Node, identity: Identity) -> float:
+    """Seconds for which the node wants no session with a peer."""
+    peer = node.service._peers.get(identity.node_id)
+    assert peer is not None
+    return peer.backoff.barred_s(now_s=asyncio.get_running_loop().time())
 
 
 async def test_an_oversized_frame(node: Node) -> None:
