@@ -82,10 +82,15 @@ class WantLedger:
         wants.owner, wants.heard_ms = peer, now_ms
         return True
 
-    def answered(self, peer: NodeId, log: LogId, *, gained: bool, now_ms: int) -> None:
-        """The owner answered; `gained`: with blobs that are now stored."""
+    def answered(self, peer: NodeId, log: LogId, *, gained: SeqRanges, now_ms: int) -> None:
+        """`peer` answered; `gained` are numbers that are now stored: nobody's lacking any more."""
         wants = self._logs.get(log)
-        if wants is None or wants.owner != peer:
+        if wants is None:
+            return
+        if gained:
+            for other, lacking in wants.offered.items():
+                wants.offered[other] = lacking - gained
+        if wants.owner != peer:
             return
         wants.heard_ms = now_ms
         if gained:

@@ -20,6 +20,7 @@ from meshbox.core.limits import (
     SKETCH_SYMBOLS_MAX,
     WANT_BYTES_MAX,
     WANT_SEQS_LOG_MAX,
+    WANT_SEQS_MAX,
     WANT_STALL_MS,
 )
 from meshbox.core.ranges import SEQ_END, SeqRanges
@@ -231,6 +232,23 @@ def test_what_is_new_passes_a_backlog(seed: int, logs: int) -> None:
     pair.rest()
     assert set(right.blobs) == set(left.blobs)
     assert len(right.received) == len(right.blobs)
+
+
+def test_what_came_on_a_fresh_page_holds_no_fetch_back_for_the_page_behind() -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    for number in range(1_000, 1_000 + PAGE_LOGS_MAX):
+        for seq in range(100):
+            left.put(log_of(number), seq, b"backlog", BlobClass.OPAQUE)
+    left.put(log_of(0), 0, b"old", BlobClass.OPAQUE)
+    pair = Pair(left, right)
+    while not right.blobs:
+        pair.step()
+    left.put(log_of(0), 1, b"new", BlobClass.OPAQUE)
+    while (log_of(0), 1) not in right.blobs:
+        pair.step()
+    while right.ledger.stop_below(log_of(0), above=None, now_ms=pair.now_ms) is not None:
+        pair.step()
+    assert pair.sides[1].session.lag > WANT_SEQS_MAX
 
 
 def test_what_is_new_passes_pages_that_do_not_settle() -> None:

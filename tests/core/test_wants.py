@@ -40,8 +40,8 @@ def test_a_log_is_asked_of_one_peer_at_a_time() -> None:
 def test_an_owner_that_answers_keeps_the_log() -> None:
     ledger = offered_by(A, B)
     assert ledger.claim(A, LOG, now_ms=0)
-    ledger.answered(A, LOG, gained=False, now_ms=1_500)
-    ledger.answered(B, LOG, gained=False, now_ms=9_999)
+    ledger.answered(A, LOG, gained=EMPTY, now_ms=1_500)
+    ledger.answered(B, LOG, gained=EMPTY, now_ms=9_999)
     assert not ledger.claim(B, LOG, now_ms=WANT_PATIENCE_MS + 1_499)
     assert ledger.claim(B, LOG, now_ms=WANT_PATIENCE_MS + 1_500)
 
@@ -82,7 +82,7 @@ def test_a_log_that_gains_nothing_holds_nothing_back() -> None:
     assert ledger.claim(A, LOG, now_ms=0)
     assert ledger.stop_below(LOG, above=None, now_ms=FILLING_GAIN_MS) == 0
     assert ledger.stop_below(LOG, above=None, now_ms=FILLING_GAIN_MS + 1) is None
-    ledger.answered(A, LOG, gained=True, now_ms=FILLING_GAIN_MS + 2)
+    ledger.answered(A, LOG, gained=SeqRanges.of(20, 21), now_ms=FILLING_GAIN_MS + 2)
     assert ledger.stop_below(LOG, above=None, now_ms=FILLING_GAIN_MS + 2) == 0
 
 
@@ -100,11 +100,11 @@ def test_a_log_holds_back_ten_minutes_a_day_at_most() -> None:
     now_ms = 0
     while ledger.stop_below(LOG, above=None, now_ms=now_ms) is not None:
         now_ms += FILLING_GAIN_MS
-        ledger.answered(A, LOG, gained=True, now_ms=now_ms)
+        ledger.answered(A, LOG, gained=SeqRanges.of(20, 21), now_ms=now_ms)
         assert now_ms <= 2 * FILLING_HOLD_MS_MAX
     assert now_ms > FILLING_HOLD_MS_MAX
     later_ms = FILLING_GAIN_MS + FILLING_DAY_MS
-    ledger.answered(A, LOG, gained=True, now_ms=later_ms)
+    ledger.answered(A, LOG, gained=SeqRanges.of(20, 21), now_ms=later_ms)
     assert ledger.stop_below(LOG, above=None, now_ms=later_ms) == 0
 
 
@@ -114,7 +114,7 @@ def test_the_day_of_a_log_is_remembered_for_a_bounded_number_of_logs() -> None:
         log = LogId(Namespace.LOGS, parse_topic("t"), parse_author(str(number)))
         ledger.declare(A, log, TEN, now_ms=0)
         assert ledger.claim(A, log, now_ms=0)
-        ledger.answered(A, log, gained=True, now_ms=1)
+        ledger.answered(A, log, gained=SeqRanges.of(20, 21), now_ms=1)
         ledger.declare(A, log, EMPTY, now_ms=1)
     assert ledger.holds_remembered == FILLING_LOGS_MAX
 
@@ -154,3 +154,13 @@ def test_never_two_owners_and_never_a_sleeper_beside_a_free_log(
             owner = None if owner == peer else owner
         asleep -= ledger.take_woken()
         assert owner is not None or not asleep
+
+
+def test_what_one_peer_brought_no_peer_is_waited_for() -> None:
+    ledger = WantLedger()
+    ledger.declare(A, LOG, TEN, now_ms=0)
+    ledger.declare(B, LOG, TEN, now_ms=0)
+    assert ledger.claim(A, LOG, now_ms=0)
+    ledger.answered(A, LOG, gained=SeqRanges.of(0, 4), now_ms=1)
+    assert ledger.lacking(LOG) == SeqRanges.of(4, 10)
+    assert ledger.stop_below(LOG, above=None, now_ms=1) == 4

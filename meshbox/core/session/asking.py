@@ -66,6 +66,11 @@ class Asker:
             page.short.add(place)
         return ask
 
+    def came(self, log: OpenLog) -> None:
+        """Something of `log` is stored now."""
+        for other in self._pages.of_log(log.log):
+            other.stale |= other is not log and bool(other.open)
+
     def free(self, log: OpenLog, seqs: int) -> None:
         """So many numbers of `log` are not in flight any more."""
         self._budgets[log.lane].take(-seqs, -seqs * log.size_guess_bytes)
@@ -78,13 +83,14 @@ class Asker:
         if not any(log.in_flight for log in logs):
             self._ledger.release(self._peer, log_id)
 
-    def short_with_room(self, page: OpenPage) -> set[int]:
-        """The lowest places of `page.short` that the budgets have room for.
+    def to_read(self, page: OpenPage) -> set[int]:
+        """The places whose records are to be read again: stale ones, and the lowest of
+        `page.short` that the budgets have room for.
 
         Not those that must wait for what is in flight of their log: reading their records again
         would change nothing, and be done again and again.
         """
-        places: set[int] = set()
+        places = {at for at in page.short | page.denied if page.logs[at].stale}
         left = {lane: budget.copy() for lane, budget in self._budgets.items()}
         for place in sorted(page.short):
             log = page.logs[place]

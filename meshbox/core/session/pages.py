@@ -36,6 +36,8 @@ class OpenLog:
     asked_node_ms: int = 0
     uncommitted: SeqRanges = EMPTY
     """Received, and in commits under way."""
+    stale: bool = False
+    """Some of `open` may have come by another page: the record must be read again."""
 
     @property
     def in_flight(self) -> SeqRanges:

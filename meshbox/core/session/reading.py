@@ -95,6 +95,7 @@ class FeedReader:
             log = page.logs[place]
             lacking = wanted(log.runs, record, retention=result.retention, now_ms=result.now_ms)
             lacking -= log.answered
+            log.stale = False
             if not log.in_flight:
                 log.lane = self._asker.lane(page, log, lacking)
             if page.fresh and log.lane is not Lane.FRESH:
@@ -119,7 +120,7 @@ class FeedReader:
             seqs = taken.setdefault((part.page, part.log), [])
             if part.seq not in log.asked or (seqs and part.seq <= seqs[-1]):
                 raise BlobUnasked(f"blob {part.seq} of a log was not asked for")
-            self._ledger.answered(self._peer, log.log, gained=False, now_ms=now_ms)
+            self._ledger.answered(self._peer, log.log, gained=EMPTY, now_ms=now_ms)
             data = self._assembly.add(part)
             if data is None:
                 continue
@@ -163,7 +164,8 @@ class FeedReader:
         for (number, place), ranges in done.places.items():
             log = self._pages.page(number).logs[place]
             log.uncommitted -= ranges
-            self._ledger.answered(self._peer, log.log, gained=True, now_ms=now_ms)
+            self._asker.came(log)
+            self._ledger.answered(self._peer, log.log, gained=ranges, now_ms=now_ms)
             self._asker.free(log, ranges.count)
             self._asker.declare(log.log, now_ms=now_ms)
         self.bytes_uncommitted -= done.received_bytes
@@ -241,7 +243,7 @@ class FeedReader:
         """Reads again the records of logs that more may be asked of."""
         if page.reading:
             return []
-        places = self._asker.short_with_room(page)
+        places = self._asker.to_read(page)
         if denied_too:
             places |= page.denied
         return [self._read_records(page, sorted(places))] if places else []
