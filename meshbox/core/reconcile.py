@@ -31,6 +31,7 @@ from meshbox.core.inventory import Run
 
 SYMBOL_BYTES: Final = 12
 DIGEST_BYTES: Final = 16
+ELEMENT_BYTES: Final = 8
 
 _ELEMENT_BITS: Final = 64
 _ELEMENT_MASK: Final = 2**64 - 1

@@ -22,8 +22,10 @@ from meshbox.core.session.effects import (
     CompareSketch,
     FeedRead,
     FindFeedEnd,
+    FindLogs,
     HeldBlob,
     LoadCursors,
+    LogsFound,
     MakeSketch,
     ReadBlobs,
     ReadFeed,
@@ -66,6 +68,8 @@ class StoreRequests:
         """The moment for which what the peer lacks is being found."""
         self._sketched: Summary | None = None
         """The moment of which the peer was told symbols."""
+        self._offers = False
+        """Our feed is being offered: the peer has nothing to tell us of that moment any more."""
         self._peer = peer
         self._epoch_id = epoch_id
         self._order = CommitOrder()
@@ -82,18 +86,20 @@ class StoreRequests:
                 return await self._make_sketch(request)
             case CompareSketch():
                 return await self._compare(request)
+            case FindLogs():
+                return self._find_logs(request)
             case ReadLogs():
+                self._offers = True
                 return self._records_read(await self._store.by_key(request.keys))
             case AwaitChange():
                 return await self._store.wait_beyond(request.change)
             case ReadFeed():
                 if not request.fresh:
-                    self._compared = None
+                    self._compared, self._offers = None, True
                 return await self._read_feed(request)
             case FindFeedEnd():
                 return self._feed_end()
             case ReadRecords():
-                self._sketched = None
                 return self._records_read(await self._store.logs(request.logs))
             case ReadBlobs():
                 return await self._read_blobs(request)
@@ -101,6 +107,8 @@ class StoreRequests:
                 stored = cast("StoredBlob", request.blob.handle)
                 return await self._store.read_part(stored, offset=request.offset, size=request.size)
             case Commit():
+                if self._offers and request.cursor is not None:
+                    self._sketched = None
                 size_bytes = sum(len(blob.data) for blob in request.blobs)
                 alone = size_bytes > _OVERLAPPING_BYTES_MAX or request.cursor is not None
                 return await self._order.run(lambda: self._commit(request), alone=alone)
@@ -117,8 +125,15 @@ class StoreRequests:
         self._compared = summary
         if summary is None:
             return None
-        logs = await summary.lacking(request.digest, request.symbols)
-        return Compared(logs, len(summary), summary.cursor)
+        lacking = await summary.lacking(request.digest, request.symbols)
+        logs, theirs = lacking if lacking is not None else (None, ())
+        return Compared(logs, theirs, len(summary), summary.cursor)
+
+    def _find_logs(self, request: FindLogs) -> LogsFound | None:
+        summary, self._sketched = self._sketched, None
+        if summary is None:
+            return None
+        return LogsFound(summary.with_elements(request.elements), summary.cursor)
 
     def _records_read(self, records: tuple[LogRecord | None, ...]) -> RecordsRead:
         return RecordsRead(records, self._store.now_ms(), self._store.retention)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Final, TypeVar
 
 from meshbox.core.ids import LOG_KEY_BYTES, LogKey
@@ -63,22 +63,32 @@ class Summary:
         """Symbols of the sketch, packed."""
         return pack_symbols((await self._symbols(end))[first:end])
 
-    async def lacking(self, digest: Digest, symbols: bytes) -> tuple[LogKey, ...] | None:
-        """The logs of ours that the set of `digest` and `symbols` has otherwise or not at all.
+    async def lacking(
+        self, digest: Digest, symbols: bytes
+    ) -> tuple[tuple[LogKey, ...], tuple[int, ...]] | None:
+        """The logs of ours that the set of `digest` and `symbols` has otherwise or not at all, and
+        the elements that only that set has.
 
         None: it takes more symbols to tell.
         """
         if digest == self.digest:
-            return ()
-        theirs = unpack_symbols(symbols)
-        ours = await self._symbols(len(theirs))
-        found = await _in_turns(differing(ours, theirs))
+            return (), ()
+        told = unpack_symbols(symbols)
+        ours = await self._symbols(len(told))
+        found = await _in_turns(differing(ours, told))
         if found is None:
             return None
         places = [place for place, element in enumerate(self._elements) if element in found]
         own = [self._elements[place] for place in places]
-        if self.digest.removing(own).adding(found.difference(own)) != digest:
+        theirs = tuple(sorted(found.difference(own)))
+        if self.digest.removing(own).adding(theirs) != digest:
             return None
+        return tuple(self._key_at(place) for place in places), theirs
+
+    def with_elements(self, elements: Iterable[int]) -> tuple[LogKey, ...]:
+        """The logs of ours that have `elements`; what none of them has is passed over."""
+        wanted = frozenset(elements)
+        places = (place for place, element in enumerate(self._elements) if element in wanted)
         return tuple(self._key_at(place) for place in places)
 
     async def _symbols(self, count: int) -> list[int]:

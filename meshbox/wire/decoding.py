@@ -10,6 +10,7 @@ A decoder is of one direction of one session, since frames build on those before
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from struct import unpack
 from typing import Final
 
 from google.protobuf.message import DecodeError
@@ -40,12 +41,14 @@ from meshbox.core.limits import (
     WANT_RANGES_MAX,
 )
 from meshbox.core.ranges import SeqRanges
-from meshbox.core.reconcile import DIGEST_BYTES, SYMBOL_BYTES, Digest
+from meshbox.core.reconcile import DIGEST_BYTES, ELEMENT_BYTES, SYMBOL_BYTES, Digest
 from meshbox.core.session.assembly import CONTENT_HASH_BYTES
 from meshbox.core.session.frames import (
+    AskDifference,
     AskSketch,
     BlobPart,
     Blobs,
+    Difference,
     End,
     Frame,
     Gone,
@@ -87,6 +90,8 @@ class FrameDecoder:
             "resume": _resume,
             "ask_sketch": _ask_sketch,
             "sketch": _sketch,
+            "ask_difference": _ask_difference,
+            "difference": _difference,
             "offers": self._offers,
             "want": _want,
             "blobs": self._blobs,
@@ -135,15 +140,16 @@ class FrameDecoder:
         if message.namespace >= len(_NAMESPACES):
             raise FrameMalformed(f"namespace {message.namespace} is unknown")
         try:
-            topic, author = self._topic(message.topic), parse_author(_id(message.author))
+            topic = self._topic(message)
+            author = parse_author(message.author_hex.hex() or message.author_text)
         except InvalidId as error:
             raise FrameMalformed(error.message) from error
         return LogId(_NAMESPACES[message.namespace], topic, author)
 
-    def _topic(self, message: pb.Id) -> Topic:
-        if message.known != IN_FULL:
-            return self._topics.hear(message.known)
-        topic = parse_topic(_id(message))
+    def _topic(self, message: pb.OfferedLog) -> Topic:
+        if message.topic_known != IN_FULL:
+            return self._topics.hear(message.topic_known)
+        topic = parse_topic(message.topic_hex.hex() or message.topic_text)
         self._topics.remember(topic)
         return topic
 
@@ -222,6 +228,21 @@ def _sketch(message: pb.Frame) -> Sketch:
     return Sketch(Digest(total, sketch.elements), sketch.first, sketch.symbols)
 
 
+def _ask_difference(_: pb.Frame) -> AskDifference:
+    return AskDifference()
+
+
+def _difference(message: pb.Frame) -> Difference:
+    difference = message.difference
+    if difference.list_all:
+        return Difference(None)
+    count, rest = divmod(len(difference.elements), ELEMENT_BYTES)
+    _bounded(count, SKETCH_SYMBOLS_MAX, "elements that differ")
+    if rest:
+        raise FrameMalformed("an element is cut")
+    return Difference(unpack(f"<{count}Q", difference.elements))
+
+
 def _want(message: pb.Frame) -> Want:
     return Want(message.want.page, _page_ranges(message.want.logs))
 
@@ -254,7 +275,7 @@ def _runs(messages: Iterable[pb.OfferedRun]) -> tuple[OfferedRun, ...]:
                 run.first,
                 end,
                 _blob_class(run.blob_class),
-                run.bytes,
+                run.bytes if run.HasField("bytes") else run.largest_bytes * (end - run.first),
                 run.largest_bytes,
                 run.age_least_ms,
             )
@@ -263,10 +284,6 @@ def _runs(messages: Iterable[pb.OfferedRun]) -> tuple[OfferedRun, ...]:
         raise FrameMalformed("a log without runs")
     _bounded(len(runs), LOG_RANGES_MAX, "runs of a log")
     return tuple(runs)
-
-
-def _id(message: pb.Id) -> str:
-    return message.hex.hex() or message.text
 
 
 def _page_ranges(logs: Iterable[pb.LogRanges]) -> tuple[PageRanges, ...]:

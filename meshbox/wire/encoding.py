@@ -8,13 +8,16 @@ encoded.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from struct import pack
 
 from meshbox.core.ids import LogId, Origin, Topic
 from meshbox.core.reconcile import DIGEST_BYTES
 from meshbox.core.session.frames import (
+    AskDifference,
     AskSketch,
     BlobPart,
     Blobs,
+    Difference,
     End,
     Frame,
     Gone,
@@ -58,6 +61,10 @@ class FrameEncoder:
                 return pb.Frame(ask_sketch=pb.AskSketch(symbols=frame.symbols))
             case Sketch():
                 return pb.Frame(sketch=_sketch(frame))
+            case AskDifference():
+                return pb.Frame(ask_difference=pb.AskDifference())
+            case Difference():
+                return pb.Frame(difference=_difference(frame))
             case Offers():
                 return pb.Frame(offers=self._offers(frame))
             case Want():
@@ -88,13 +95,19 @@ class FrameEncoder:
         known = self._logs.say(offer.log)
         if known != IN_FULL:
             return pb.OfferedLog(known=known, runs=runs)
-        topic = self._topics.say(offer.log.topic)
-        return pb.OfferedLog(
-            namespace=offer.log.namespace,
-            topic=pb.Id(known=topic) if topic != IN_FULL else _id(offer.log.topic),
-            author=_id(offer.log.author),
-            runs=runs,
-        )
+        message = pb.OfferedLog(namespace=offer.log.namespace, runs=runs)
+        topic_known = self._topics.say(offer.log.topic)
+        if topic_known != IN_FULL:
+            message.topic_known = topic_known
+        elif (raw := _spelled(offer.log.topic)) is not None:
+            message.topic_hex = raw
+        else:
+            message.topic_text = offer.log.topic
+        if (raw := _spelled(offer.log.author)) is not None:
+            message.author_hex = raw
+        else:
+            message.author_text = offer.log.author
+        return message
 
     def _blob(self, part: BlobPart) -> pb.Blob:
         origin = self._origins.say(part.origin)
@@ -140,23 +153,32 @@ def _sketch(sketch: Sketch) -> pb.Sketch:
     )
 
 
+def _difference(difference: Difference) -> pb.Difference:
+    if difference.elements is None:
+        return pb.Difference(list_all=True)
+    count = len(difference.elements)
+    return pb.Difference(elements=pack(f"<{count}Q", *difference.elements))
+
+
 def _run(run: OfferedRun) -> pb.OfferedRun:
+    is_even = run.bytes == run.largest_bytes * (run.end - run.first)
     return pb.OfferedRun(
         first=run.first,
         last=run.end - 1,
         blob_class=pb.BlobClass.ValueType(run.blob_class),
-        bytes=run.bytes,
+        bytes=None if is_even else run.bytes,
         largest_bytes=run.largest_bytes,
         age_least_ms=run.age_least_ms,
     )
 
 
-def _id(text: str) -> pb.Id:
+def _spelled(text: str) -> bytes | None:
+    """The bytes that hexadecimal digits in lower case spell; None for other text."""
     try:
         raw = bytes.fromhex(text)
     except ValueError:
-        return pb.Id(text=text)
-    return pb.Id(hex=raw) if raw.hex() == text else pb.Id(text=text)
+        return None
+    return raw if raw.hex() == text else None
 
 
 def _common_bytes(left: bytes, right: bytes) -> int:

@@ -27,9 +27,11 @@ from meshbox.core.ranges import SEQ_END, SeqRanges
 from meshbox.core.reconcile import SYMBOL_BYTES, Digest
 from meshbox.core.session.effects import Finish, Request
 from meshbox.core.session.frames import (
+    AskDifference,
     AskSketch,
     BlobPart,
     Blobs,
+    Difference,
     End,
     Frame,
     Gone,
@@ -356,6 +358,8 @@ def offer(page: int = NEXT_PAGE, runs: tuple[tuple[int, int], ...] = ((0, 4),)) 
         ([AskSketch(16)], "frame.unexpected"),
         ([AskSketch(SKETCH_SYMBOLS_MAX + 1)], "frame.unexpected"),
         ([Sketch(Digest(), 0, b"")], "frame.unexpected"),
+        ([AskDifference()], "frame.unexpected"),
+        ([Difference(())], "frame.unexpected"),
         ([Want(NEXT_PAGE, (PageRanges(0, SeqRanges.single(0)),))], "frame.unexpected"),
         ([Blobs((part(),))], "blob.unasked"),
         ([offer(), Blobs((part(seq=9),))], "blob.unasked"),
@@ -407,6 +411,42 @@ def test_strangers_are_offered_what_differs_alone() -> None:
     changed = {log_of(number) for number in range(3)}
     new = {log_of(5_000 + number) for number in range(3)}
     assert set().union(*offered) == changed | new
+
+
+def test_one_sketch_tells_both_sides_what_differs() -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    for number in range(200):
+        for node in (left, right):
+            node.put(log_of(number), 0, b"x", BlobClass.OPAQUE)
+    for number in range(5):
+        left.put(log_of(number), 1, b"x", BlobClass.OPAQUE)
+        right.put(log_of(5 + number), 1, b"x", BlobClass.OPAQUE)
+    pair = Pair(left, right)
+    pair.run()
+    sketched = [any(isinstance(f, Sketch) for f in side.sent) for side in pair.sides]
+    assert sketched == [True, False]
+    offered = [
+        {offer.log for frame in side.sent if isinstance(frame, Offers) for offer in frame.logs}
+        for side in pair.sides
+    ]
+    # What the dialled side offered, the dialler knows to be held there and does not offer.
+    assert offered == [{log_of(n) for n in range(5)}, {log_of(n) for n in range(10)}]
+    assert left.blobs == right.blobs
+
+
+def test_who_keeps_a_cursor_still_tells_the_other_what_differs() -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    for number in range(50):
+        left.put(log_of(number), 0, b"x", BlobClass.OPAQUE)
+    Pair(left, right).run()
+    left.cursors.clear()
+    left.put(log_of(7), 1, b"x", BlobClass.OPAQUE)
+    pair = Pair(right, left)
+    pair.run()
+    asked = [any(isinstance(f, AskDifference) for f in side.sent) for side in pair.sides]
+    assert asked == [True, False]
+    assert left.blobs == right.blobs
+    assert len(left.cursors) == 1
 
 
 def test_equal_strangers_offer_nothing_and_share_cursors() -> None:

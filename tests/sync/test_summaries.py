@@ -35,7 +35,11 @@ async def test_what_another_lacks_is_told_by_its_symbols() -> None:
         lacking = await mine.lacking(other.digest, enough)
         assert lacking is not None
         expected = {log_of(f"a{number}").key for number in (0, 7, 100, 200)}
-        assert set(lacking) == expected
+        logs, elements = lacking
+        assert set(logs) == expected
+        assert set(other.with_elements(elements)) == {
+            log_of(author).key for author in ("a7", "theirs alone")
+        }
 
 
 async def test_a_sketch_that_does_not_account_for_the_digest_is_not_believed() -> None:
@@ -44,7 +48,7 @@ async def test_a_sketch_that_does_not_account_for_the_digest_is_not_believed() -
         summary = await Summaries(node.store).of(KEY)
         assert summary is not None
         own = await summary.symbols(0, 16)
-        assert await summary.lacking(summary.digest, own) == ()
+        assert await summary.lacking(summary.digest, own) == ((), ())
         assert await summary.lacking(Digest(summary.digest.total + 1, 1), own) is None
 
 

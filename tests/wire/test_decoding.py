@@ -20,7 +20,7 @@ from meshbox.core.limits import (
     SKETCH_SYMBOLS_MAX,
     WANT_RANGES_MAX,
 )
-from meshbox.core.reconcile import DIGEST_BYTES, SYMBOL_BYTES
+from meshbox.core.reconcile import DIGEST_BYTES, ELEMENT_BYTES, SYMBOL_BYTES
 from meshbox.core.session.frames import End, Frame
 from meshbox.wire.decoding import FrameDecoder
 from meshbox.wire.encoding import FrameEncoder
@@ -71,18 +71,19 @@ ONE = pb.SeqRange(first=0, last=0)
         hello(software="new\nline"),
         pb.Frame(proof=pb.Proof(signature=b"s")),
         pb.Frame(sketch=pb.Sketch(digest=b"d")),
+        pb.Frame(difference=pb.Difference(elements=b"e")),
         pb.Frame(sketch=pb.Sketch(digest=b"d" * DIGEST_BYTES, symbols=b"s")),
         offered(),
         offered((3, 2)),
         offered((0, 4), (4, 6)),
         offered((5, 9), (0, 1)),
         offered((0, 1), namespace=9),
-        offered((0, 1), topic=pb.Id(text="a:b")),
+        offered((0, 1), topic_text="a:b"),
         offered((0, 1), known=1),
-        offered((0, 1), topic=pb.Id(known=1)),
+        offered((0, 1), topic_known=1),
         pb.Frame(offers=pb.Offers(cursor_common=1)),
-        offered((0, 1), author=pb.Id(text="x" * 129)),
-        offered((0, 1), author=pb.Id(hex=b"x" * 65)),
+        offered((0, 1), author_text="x" * 129),
+        offered((0, 1), author_hex=b"x" * 65),
         pb.Frame(want=pb.Want(logs=[pb.LogRanges()])),
         pb.Frame(gone=pb.Gone(logs=[pb.LogRanges(ranges=[pb.SeqRange(first=2, last=1)])])),
         blob(content_hash=b"h"),
@@ -103,6 +104,9 @@ def test_malformed(message: pb.Frame) -> None:
         pb.Frame(resume=pb.Resume(cursors=[b"c"] * (CURSORS_OFFERED_MAX + 1))),
         pb.Frame(resume=pb.Resume(cursors=[b"c" * (CURSOR_BYTES_MAX + 1)])),
         pb.Frame(sketch=pb.Sketch(symbols=bytes((SKETCH_SYMBOLS_MAX + 1) * SYMBOL_BYTES))),
+        pb.Frame(
+            difference=pb.Difference(elements=bytes((SKETCH_SYMBOLS_MAX + 1) * ELEMENT_BYTES))
+        ),
         pb.Frame(offers=pb.Offers(cursor=b"c" * (CURSOR_BYTES_MAX + 1))),
         pb.Frame(offers=pb.Offers(logs=[pb.OfferedLog()] * (PAGE_LOGS_MAX + 1))),
         offered(*((n * 2, n * 2) for n in range(LOG_RANGES_MAX + 1))),

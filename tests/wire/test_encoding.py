@@ -13,9 +13,11 @@ from meshbox.core.limits import (
 from meshbox.core.ranges import SEQ_END, SeqRanges
 from meshbox.core.reconcile import SYMBOL_BYTES, Digest
 from meshbox.core.session.frames import (
+    AskDifference,
     AskSketch,
     BlobPart,
     Blobs,
+    Difference,
     End,
     Frame,
     Gone,
@@ -87,6 +89,9 @@ frames = st.one_of(
     st.builds(Proof, sized(64)),
     st.builds(Resume, st.lists(st.binary(max_size=80), max_size=CURSORS_OFFERED_MAX).map(tuple)),
     st.builds(AskSketch, u32),
+    st.just(AskDifference()),
+    st.just(Difference(None)),
+    st.builds(Difference, st.lists(u64, max_size=5).map(tuple)),
     st.builds(
         Sketch,
         st.builds(Digest, st.integers(0, 2**128 - 1), u64),

@@ -85,10 +85,28 @@ class Compared(NamedTuple):
 
     logs: tuple[LogKey, ...] | None
     """Those of our logs that the peer holds otherwise or not at all; None: it takes more."""
+    theirs: tuple[int, ...]
+    """The elements that only the peer has."""
     elements: int
     """How many logs we hold something of."""
     cursor: bytes
     """Into our own feed, for "everything up to the moment compared is settled"."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FindLogs:
+    """Answer: `LogsFound`, of the moment of which the peer was told our sketch; None when it is not
+    to be known any more."""
+
+    elements: tuple[int, ...]
+
+
+class LogsFound(NamedTuple):
+    """Our logs with the elements that were asked for."""
+
+    logs: tuple[LogKey, ...]
+    cursor: bytes
+    """Into our own feed, for "everything up to that moment is settled"."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,6 +244,7 @@ Request = (
     | ChooseCursor
     | MakeSketch
     | CompareSketch
+    | FindLogs
     | ReadLogs
     | ReadFeed
     | FindFeedEnd

@@ -66,6 +66,16 @@ class Sketch(NamedTuple):
     symbols: bytes
 
 
+class AskDifference(NamedTuple):
+    """The reader was dialled and finds out what differs: the other asks to be told its part."""
+
+
+class Difference(NamedTuple):
+    """What of the asker's elements the teller has not; None: list everything, it costs less."""
+
+    elements: tuple[int, ...] | None
+
+
 class OfferedRun(NamedTuple):
     """Blobs that the sender holds at first … end-1, of one class and about one age."""
 
@@ -151,4 +161,18 @@ class End(NamedTuple):
     detail: str = ""
 
 
-Frame = Hello | Proof | Resume | AskSketch | Sketch | Offers | Want | Blobs | Gone | Settled | End
+Frame = (
+    Hello
+    | Proof
+    | Resume
+    | AskSketch
+    | Sketch
+    | AskDifference
+    | Difference
+    | Offers
+    | Want
+    | Blobs
+    | Gone
+    | Settled
+    | End
+)

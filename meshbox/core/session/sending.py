@@ -5,7 +5,8 @@
 | WAITING   | resume            | the first cursor that our feed honours is chosen:       |
 |           |                   | CHOOSING                                                |
 | CHOOSING  | a cursor chosen   | a page of the feed is read from there: READING          |
-| CHOOSING  | none honoured     | what differs is found (comparing.py): COMPARING         |
+| CHOOSING  | none honoured     | what differs is found, or the peer, if it was dialled,  |
+|           |                   | asked for it (comparing.py): COMPARING                  |
 | COMPARING | the logs in which | they are read, a page at a time, and then the feed from |
 |           | we differ found   | the moment that they were found for: READING            |
 | COMPARING | too much differs  | the feed is read from its beginning: READING            |
@@ -37,19 +38,22 @@ from meshbox.core.ids import LogKey
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import CURSOR_OWED_MS, FRESH_AFTER_MS, PAGE_LOGS_MAX, PAGE_RUNS_MAX
 from meshbox.core.session.claims import PeerClaims
-from meshbox.core.session.comparing import Comparison, Difference
+from meshbox.core.session.comparing import LIST_ALL, Comparison, Found
 from meshbox.core.session.effects import (
     AwaitChange,
     ChooseCursor,
     Compared,
     Effect,
     FeedRead,
+    FindLogs,
+    LogsFound,
     ReadFeed,
     ReadLogs,
     RecordsRead,
     Request,
+    Send,
 )
-from meshbox.core.session.frames import Settled, Sketch
+from meshbox.core.session.frames import AskDifference, Difference, Settled, Sketch
 from meshbox.core.session.fresh import FreshOffers
 from meshbox.core.session.offering import NO_CURSOR, OfferedPage, OfferedPages
 
@@ -69,10 +73,10 @@ class SendingState(Enum):
 class FeedSender:
     """Offers our feed to one peer."""
 
-    def __init__(self, *, sketch_key: bytes, claims: PeerClaims) -> None:
+    def __init__(self, *, sketch_key: bytes, is_dialler: bool, claims: PeerClaims) -> None:
         """`sketch_key`: of the elements of this session (core/reconcile.py)."""
         self.state = SendingState.WAITING
-        self._comparison = Comparison(sketch_key)
+        self._comparison = None if is_dialler else Comparison(sketch_key)
         self._differing: deque[LogKey] = deque()
         self._cursor: bytes | None = None
         self._view = 0
@@ -103,31 +107,67 @@ class FeedSender:
 
     def cursor_chosen(self, cursor: bytes | None) -> list[Effect]:
         """Goes on from `cursor`; None: from what differs."""
-        if cursor is None:
-            self.state = SendingState.COMPARING
-            return self._comparison.start() + self._fresh.open()
-        self._cursor = cursor
-        return self._read_on()
+        if cursor is not None:
+            self._cursor = cursor
+            return self._read_on() + self._tell_difference()
+        self.state = SendingState.COMPARING
+        if self._comparison is None:
+            return [Send(AskDifference()), *self._fresh.open()]
+        if self._comparison.found is not None:
+            return self._begin_with(self._comparison.found)
+        return self._comparison.start() + self._fresh.open()
+
+    def difference_asked(self) -> list[Effect]:
+        """The peer that dialled us wants to be told which of its elements differ."""
+        if self._comparison is None:
+            raise FrameUnexpected("what differs was asked of the side that dialled")
+        return self._comparison.difference_asked() + self._tell_difference()
+
+    def difference_told(self, frame: Difference) -> list[Effect]:
+        """The peer that we dialled told which of our elements differ."""
+        if self._comparison is not None or self.state is not SendingState.COMPARING:
+            raise FrameUnexpected("a difference that nobody asked for")
+        if frame.elements is None:
+            return self._begin_with(LIST_ALL)
+        return [FindLogs(frame.elements)]
+
+    def logs_found(self, result: LogsFound | None) -> list[Effect]:
+        """Our logs that differ."""
+        if result is None:
+            return self._begin_with(LIST_ALL)
+        return self._begin_with(Found(result.logs, result.cursor, None))
 
     def sketched(self, frame: Sketch) -> list[Effect]:
         """The peer sent what we asked of its sketch."""
-        if self.state is not SendingState.COMPARING:
+        if self._comparison is None:
             raise FrameUnexpected("a sketch that nobody asked for")
         return self._comparison.sketched(frame)
 
     def compared(self, result: Compared | None) -> list[Effect]:
         """The sketches were compared as far as they go."""
-        found = self._comparison.compared(result)
-        if not isinstance(found, Difference):
-            return found
+        assert self._comparison is not None
+        more = self._comparison.compared(result)
+        found = self._comparison.found
+        if found is None:
+            return more
+        if self.state is SendingState.COMPARING:
+            return self._begin_with(found)
+        return self._tell_difference()
+
+    def _begin_with(self, found: Found) -> list[Effect]:
+        """Offers what differs, and then our feed from the moment that it was found for."""
         self._cursor = found.cursor
-        if found.logs is None:
-            return self._read_on()
-        self._differing.extend(found.logs)
-        if self._differing:
-            return self._read_on()
-        assert found.cursor is not None
-        return self._go_on([self._pages.offer((), found.cursor)], more=True)
+        self._differing.extend(found.logs or ())
+        if self._differing or found.cursor is None:
+            return self._read_on() + self._tell_difference()
+        nothing = [self._pages.offer((), found.cursor)]
+        return self._go_on(nothing, more=True) + self._tell_difference()
+
+    def _tell_difference(self) -> list[Effect]:
+        """After our offers: so that the peer need not offer what it then knows that we hold."""
+        if self._comparison is None or self._differing:
+            return []
+        return self._comparison.tell()
 
     def logs_read(self, result: RecordsRead) -> list[Effect]:
         """Offers differing logs, as many as fit a page."""
@@ -142,7 +182,7 @@ class FeedSender:
         cursor = NO_CURSOR if self._differing else self._cursor
         assert cursor is not None
         offers = [self._pages.offer(logs, cursor)] if logs or cursor else []
-        return self._go_on(offers, more=True)
+        return self._go_on(offers, more=True) + self._tell_difference()
 
     def feed_read(self, request: ReadFeed, page: FeedRead) -> list[Effect]:
         """Offers what was read; what is due, and what the peer claims to hold, is left out."""

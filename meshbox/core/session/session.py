@@ -8,7 +8,7 @@ an assertion. After `Finish` every input is ignored.
 | state     | allowed from the peer                             | leaves it                     |
 |-----------|---------------------------------------------------|-------------------------------|
 | HANDSHAKE | hello, proof (handshake.py), end                  | proven: OPEN                  |
-| OPEN      | resume once; sketches, as they were asked for;    | end, a fault, `close`: ENDED  |
+| OPEN      | resume once; what strangers say (comparing.py);   | end, a fault, `close`: ENDED  |
 |           | offers, want, blobs, gone, settled, end           |                               |
 | ENDED     | -                                                 |                               |
 """
@@ -31,6 +31,7 @@ from meshbox.core.session.effects import (
     CompareSketch,
     Effect,
     FindFeedEnd,
+    FindLogs,
     Finish,
     LoadCursors,
     MakeSketch,
@@ -44,8 +45,10 @@ from meshbox.core.session.effects import (
     Send,
 )
 from meshbox.core.session.frames import (
+    AskDifference,
     AskSketch,
     Blobs,
+    Difference,
     End,
     Frame,
     Gone,
@@ -224,8 +227,9 @@ class Session:
         self.state = SessionState.OPEN
         self._reader = FeedReader(peer=peer, ledger=self._ledger, now_ms=now_ms)
         key = self._sketch_key()
-        self._sender = FeedSender(sketch_key=key, claims=self._claims)
-        self._sketcher = Sketcher(key)
+        is_dialler = self._dialled is not None
+        self._sender = FeedSender(sketch_key=key, is_dialler=is_dialler, claims=self._claims)
+        self._sketcher = Sketcher(key) if is_dialler else None
         return [*effects, Proven(peer), LoadCursors(peer)]
 
     def _sketch_key(self) -> bytes:
@@ -239,7 +243,6 @@ class Session:
         reader, sender, sketcher = self._reader, self._sender, self._sketcher
         assert reader is not None
         assert sender is not None
-        assert sketcher is not None
         match frame:
             case Offers():
                 self._claims.offered(frame.logs)
@@ -251,7 +254,13 @@ class Session:
             case Resume():
                 return sender.resumed(frame.cursors)
             case AskSketch():
+                if sketcher is None:
+                    raise FrameUnexpected("a sketch was asked of the side that was dialled")
                 return sketcher.asked(frame)
+            case AskDifference():
+                return sender.difference_asked()
+            case Difference():
+                return sender.difference_told(frame)
             case Sketch():
                 return sender.sketched(frame)
             case Want():
@@ -265,16 +274,18 @@ class Session:
         reader, sender, sketcher = self._reader, self._sender, self._sketcher
         assert reader is not None
         assert sender is not None
-        assert sketcher is not None
         match request:
             case LoadCursors():
                 return [Send(Resume(result))]
             case ChooseCursor():
                 return sender.cursor_chosen(result)
             case MakeSketch():
+                assert sketcher is not None
                 return sketcher.made(result)
             case CompareSketch():
                 return sender.compared(result)
+            case FindLogs():
+                return sender.logs_found(result)
             case ReadLogs():
                 return sender.logs_read(result)
             case ReadFeed():

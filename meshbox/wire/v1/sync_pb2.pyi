@@ -51,6 +51,8 @@ class Frame(_message.Message):
     END_FIELD_NUMBER: _builtins.int
     ASK_SKETCH_FIELD_NUMBER: _builtins.int
     SKETCH_FIELD_NUMBER: _builtins.int
+    ASK_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -73,6 +75,10 @@ class Frame(_message.Message):
     def ask_sketch(self) -> Global___AskSketch: ...
     @_builtins.property
     def sketch(self) -> Global___Sketch: ...
+    @_builtins.property
+    def ask_difference(self) -> Global___AskDifference: ...
+    @_builtins.property
+    def difference(self) -> Global___Difference: ...
     def __init__(
         self,
         *,
@@ -87,12 +93,14 @@ class Frame(_message.Message):
         end: Global___End | None = ...,
         ask_sketch: Global___AskSketch | None = ...,
         sketch: Global___Sketch | None = ...,
+        ask_difference: Global___AskDifference | None = ...,
+        difference: Global___Difference | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_sketch", b"ask_sketch", "blobs", b"blobs", "body", b"body", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "sketch", b"sketch", "want", b"want"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_difference", b"ask_difference", "ask_sketch", b"ask_sketch", "blobs", b"blobs", "body", b"body", "difference", b"difference", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "sketch", b"sketch", "want", b"want"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_sketch", b"ask_sketch", "blobs", b"blobs", "body", b"body", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "sketch", b"sketch", "want", b"want"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_difference", b"ask_difference", "ask_sketch", b"ask_sketch", "blobs", b"blobs", "body", b"body", "difference", b"difference", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "sketch", b"sketch", "want", b"want"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "resume", "offers", "want", "blobs", "gone", "settled", "end", "ask_sketch", "sketch"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "resume", "offers", "want", "blobs", "gone", "settled", "end", "ask_sketch", "sketch", "ask_difference", "difference"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -207,9 +215,9 @@ Global___Resume: _TypeAlias = Resume  # noqa: Y015
 
 @_typing.final
 class AskSketch(_message.Message):
-    """The side that offers asks the reader for the first `symbols` symbols of its sketch, of which it
-    sends those that it has not sent yet. The key of all elements of a session is the epoch_id of the
-    side that was dialled.
+    """The side that was dialled asks the dialler for the first `symbols` symbols of its sketch, of which
+    it sends those that it has not sent yet. The key of all elements of a session is the epoch_id of
+    the side that was dialled.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -240,7 +248,7 @@ class Sketch(_message.Message):
     digest: _builtins.bytes
     """16 bytes: the sum over all elements e of e * (e + 2^64), modulo 2^128"""
     elements: _builtins.int
-    """how many logs the reader holds something of"""
+    """how many logs the dialler holds something of"""
     first: _builtins.int
     symbols: _builtins.bytes
     """12 bytes each: the element in 8, its check in 4, little-endian"""
@@ -259,6 +267,47 @@ class Sketch(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Sketch: _TypeAlias = Sketch  # noqa: Y015
+
+@_typing.final
+class AskDifference(_message.Message):
+    """The dialler, whose feed honours no cursor of the other side, asks to be told what differs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskDifference: _TypeAlias = AskDifference  # noqa: Y015
+
+@_typing.final
+class Difference(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ELEMENTS_FIELD_NUMBER: _builtins.int
+    LIST_ALL_FIELD_NUMBER: _builtins.int
+    elements: _builtins.bytes
+    """8 bytes each, little-endian: the dialler's that the other side has not"""
+    list_all: _builtins.bool
+    """more differs than a listing costs"""
+    def __init__(
+        self,
+        *,
+        elements: _builtins.bytes = ...,
+        list_all: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elements", b"elements", "list_all", b"list_all"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Difference: _TypeAlias = Difference  # noqa: Y015
 
 @_typing.final
 class SeqRange(_message.Message):
@@ -299,7 +348,7 @@ class OfferedRun(_message.Message):
     last: _builtins.int
     blob_class: Global___BlobClass.ValueType
     bytes: _builtins.int
-    """of all of them together"""
+    """of all of them together; absent: each has largest_bytes"""
     largest_bytes: _builtins.int
     """none of them is larger"""
     age_least_ms: _builtins.int
@@ -310,69 +359,49 @@ class OfferedRun(_message.Message):
         first: _builtins.int = ...,
         last: _builtins.int = ...,
         blob_class: Global___BlobClass.ValueType = ...,
-        bytes: _builtins.int = ...,
+        bytes: _builtins.int | None = ...,
         largest_bytes: _builtins.int = ...,
         age_least_ms: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "bytes", b"bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_least_ms", b"age_least_ms", "blob_class", b"blob_class", "bytes", b"bytes", "first", b"first", "largest_bytes", b"largest_bytes", "last", b"last"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "age_least_ms", b"age_least_ms", "blob_class", b"blob_class", "bytes", b"bytes", "first", b"first", "largest_bytes", b"largest_bytes", "last", b"last"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__bytes: _TypeAlias = _typing.Literal["bytes"]  # noqa: Y015
+    _WhichOneofArgType__bytes: _TypeAlias = _typing.Literal["_bytes", b"_bytes"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bytes) -> _WhichOneofReturnType__bytes | None: ...
 
 Global___OfferedRun: _TypeAlias = OfferedRun  # noqa: Y015
 
 @_typing.final
-class Id(_message.Message):
+class OfferedLog(_message.Message):
     """Names. What is named again and again in a direction of a session is said once: a name said in full
     takes the next slot of a ring of 4,096, from 0, and in later frames 1 + its slot stands for it,
     until another takes that slot. Logs, topics and origins have a ring each.
 
-    An id in as few bytes as it takes: text, or the bytes of an even number of hexadecimal digits, of
-    which those that are letters are lower case; of a topic also 1 + the slot of its name.
+    Ids that are an even number of hexadecimal digits, letters in lower case, are sent as the bytes that
+    these spell.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    TEXT_FIELD_NUMBER: _builtins.int
-    HEX_FIELD_NUMBER: _builtins.int
-    KNOWN_FIELD_NUMBER: _builtins.int
-    text: _builtins.str
-    hex: _builtins.bytes
-    known: _builtins.int
-    def __init__(
-        self,
-        *,
-        text: _builtins.str = ...,
-        hex: _builtins.bytes = ...,
-        known: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "hex", b"hex", "known", b"known", "text", b"text"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "hex", b"hex", "known", b"known", "text", b"text"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_form: _TypeAlias = _typing.Literal["text", "hex", "known"]  # noqa: Y015
-    _WhichOneofArgType_form: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_form) -> _WhichOneofReturnType_form | None: ...
-
-Global___Id: _TypeAlias = Id  # noqa: Y015
-
-@_typing.final
-class OfferedLog(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
     KNOWN_FIELD_NUMBER: _builtins.int
     NAMESPACE_FIELD_NUMBER: _builtins.int
-    TOPIC_FIELD_NUMBER: _builtins.int
-    AUTHOR_FIELD_NUMBER: _builtins.int
+    TOPIC_TEXT_FIELD_NUMBER: _builtins.int
+    TOPIC_HEX_FIELD_NUMBER: _builtins.int
+    TOPIC_KNOWN_FIELD_NUMBER: _builtins.int
+    AUTHOR_TEXT_FIELD_NUMBER: _builtins.int
+    AUTHOR_HEX_FIELD_NUMBER: _builtins.int
     RUNS_FIELD_NUMBER: _builtins.int
     known: _builtins.int
     """1 + the slot of the log's name, or 0 and the name in full"""
     namespace: _builtins.int
-    @_builtins.property
-    def topic(self) -> Global___Id: ...
-    @_builtins.property
-    def author(self) -> Global___Id: ...
+    topic_text: _builtins.str
+    topic_hex: _builtins.bytes
+    topic_known: _builtins.int
+    """1 + the slot of the topic's name"""
+    author_text: _builtins.str
+    author_hex: _builtins.bytes
     @_builtins.property
     def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferedRun]:
         """ascending, disjoint"""
@@ -382,15 +411,25 @@ class OfferedLog(_message.Message):
         *,
         known: _builtins.int = ...,
         namespace: _builtins.int = ...,
-        topic: Global___Id | None = ...,
-        author: Global___Id | None = ...,
+        topic_text: _builtins.str = ...,
+        topic_hex: _builtins.bytes = ...,
+        topic_known: _builtins.int = ...,
+        author_text: _builtins.str = ...,
+        author_hex: _builtins.bytes = ...,
         runs: _abc.Iterable[Global___OfferedRun] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "topic", b"topic"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "author_hex", b"author_hex", "author_text", b"author_text", "topic", b"topic", "topic_hex", b"topic_hex", "topic_known", b"topic_known", "topic_text", b"topic_text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "known", b"known", "namespace", b"namespace", "runs", b"runs", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "author_hex", b"author_hex", "author_text", b"author_text", "known", b"known", "namespace", b"namespace", "runs", b"runs", "topic", b"topic", "topic_hex", b"topic_hex", "topic_known", b"topic_known", "topic_text", b"topic_text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_author: _TypeAlias = _typing.Literal["author_text", "author_hex"]  # noqa: Y015
+    _WhichOneofArgType_author: _TypeAlias = _typing.Literal["author", b"author"]  # noqa: Y015
+    _WhichOneofReturnType_topic: _TypeAlias = _typing.Literal["topic_text", "topic_hex", "topic_known"]  # noqa: Y015
+    _WhichOneofArgType_topic: _TypeAlias = _typing.Literal["topic", b"topic"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_author) -> _WhichOneofReturnType_author | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_topic) -> _WhichOneofReturnType_topic | None: ...
 
 Global___OfferedLog: _TypeAlias = OfferedLog  # noqa: Y015
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -37,9 +37,11 @@ from meshbox.core.session.effects import (
     Effect,
     FeedRead,
     FindFeedEnd,
+    FindLogs,
     Finish,
     HeldBlob,
     LoadCursors,
+    LogsFound,
     MakeSketch,
     Proven,
     ReadBlobs,
@@ -81,13 +83,16 @@ class Moment(NamedTuple):
 
     def compare(self, request: CompareSketch) -> Compared:
         if request.digest == self.digest:
-            return Compared((), len(self.elements), self.cursor)
+            return Compared((), (), len(self.elements), self.cursor)
         theirs = unpack_symbols(request.symbols)
         found = result_of(differing(self.sketch(len(theirs)), theirs))
-        logs = (
-            None if found is None else tuple(self.elements[e] for e in found & self.elements.keys())
-        )
-        return Compared(logs, len(self.elements), self.cursor)
+        if found is None:
+            return Compared(None, (), len(self.elements), self.cursor)
+        foreign = tuple(found - self.elements.keys())
+        return Compared(self.logs_of(found), foreign, len(self.elements), self.cursor)
+
+    def logs_of(self, elements: Iterable[int]) -> tuple[LogKey, ...]:
+        return tuple(self.elements[element] for element in elements if element in self.elements)
 
 
 class ModelNode:
@@ -146,6 +151,9 @@ class ModelNode:
                 first = len(request.symbols) == SYMBOLS_FIRST * SYMBOL_BYTES
                 moment = self._moment("compared", peer, request.key, anew=first)
                 return moment.compare(request)
+            case FindLogs():
+                moment = self.moments["told", peer]
+                return LogsFound(moment.logs_of(request.elements), moment.cursor)
             case ReadLogs():
                 by_key = {log.key: record for log, record in self.records.items()}
                 records = tuple(by_key.get(key) for key in request.keys)
