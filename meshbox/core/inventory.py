@@ -78,6 +78,11 @@ class LogRecord(NamedTuple):
         return sum(run.bytes for run in self.runs)
 
     @property
+    def blobs(self) -> int:
+        """How many blobs are held."""
+        return sum(run.end - run.first for run in self.runs)
+
+    @property
     def held(self) -> SeqRanges:
         """The numbers whose blob is stored here."""
         return SeqRanges((run.first, run.end) for run in self.runs)
@@ -107,14 +112,13 @@ class LogRecord(NamedTuple):
         """The highest n for which 0 … n were all seen; None until 0 was."""
         return self.seen.watermark
 
-    def missing(self, height: int, *, evicted_wanted: bool = True) -> SeqRanges:
+    def missing(self, height: int) -> SeqRanges:
         """What a client that holds 0 … `height` should upload (design.md 4.6).
 
-        Expired numbers are never asked for again; evicted ones only while `evicted_wanted`, that
-        is while they would be stored and stay.
+        Expired numbers are never asked for again; evicted ones leave seen when they would be stored
+        and stay (`LogDraft.release`), and are missing from then on.
         """
-        seen = union((self.held, *self.expired)) if evicted_wanted else self.seen
-        return SeqRanges.of(0, min(height + 1, SEQ_END)) - seen
+        return SeqRanges.of(0, min(height + 1, SEQ_END)) - self.seen
 
     @property
     def range_count(self) -> int:
@@ -191,7 +195,7 @@ class LogDraft:
     def expire(self, through_bucket: int) -> list[Run]:
         """Turns the runs of all buckets up to `through_bucket` into expired ranges; returns them.
 
-        A log with nothing held and nothing evicted keeps at most `LOG_RANGES_EMPTY_MAX` ranges.
+        A log with nothing held keeps at most `LOG_RANGES_EMPTY_MAX` ranges.
         """
         self._forget_added()
         gone = [run for run in self._runs if run.bucket <= through_bucket]
@@ -203,6 +207,34 @@ class LogDraft:
         if not self._runs:
             self._shrink()
         return gone
+
+    def evict(self, run: Run, *, count: int, size_bytes: int) -> None:
+        """Turns the lowest `count` blobs of a run, `size_bytes` together, into evicted ranges."""
+        at = self._index_of(run.first)
+        assert at is not None
+        assert self._runs[at] == run
+        end = run.first + count
+        rest = run._replace(first=end, bytes=max(0, run.bytes - size_bytes))
+        self._runs[at : at + 1] = [rest] if end < run.end else []
+        self._evicted = self._evicted.adding(SeqRanges.of(run.first, end), run.blob_class)
+        if end < run.end and size_bytes > run.bytes:
+            self._spread(run, run.bytes - size_bytes)
+        if not self._runs:
+            self._shrink()
+
+    def release(self, ranges: ClassedRanges) -> None:
+        """Evicted numbers leave seen; of a log with nothing held all of them, since it no longer
+        knows them one from another."""
+        self._evicted = self._evicted - ranges.all if self._runs else NONE_SEEN
+
+    def expire_evicted(self, ranges: ClassedRanges) -> None:
+        """What was evicted would be due by now: it has expired, as if it had stayed."""
+        for blob_class in BlobClass:
+            due = ranges.all & self._evicted[blob_class]
+            self._evicted = _without(self._evicted, due, blob_class)
+            self._expired = self._expired.adding(due, blob_class)
+        if not self._runs:
+            self._shrink()
 
     def trim(self) -> list[Run]:
         """Pushes the highest ranges out of seen until the bound holds; returns the runs among them.
@@ -255,20 +287,14 @@ class LogDraft:
                     return
 
     def _shrink(self) -> None:
-        """Where there are too many, keeps at most half of the ranges a class; opaque numbers among
-        verified ones then count as verified, since a number must not leave seen only because its
-        log is empty."""
-        if self._evicted.range_count or self._expired.range_count <= LOG_RANGES_EMPTY_MAX:
+        """Where there are too many, closes the lowest gaps of both sets."""
+        self._forget_added()
+        if self._range_count <= LOG_RANGES_EMPTY_MAX:
             return
-        half = LOG_RANGES_EMPTY_MAX // 2
-        opaque, verified = self._expired
-        top = verified.highest
-        if top is not None:
-            verified |= opaque.below(top)
-            opaque = opaque.from_(top + 1)
-        self._expired = ClassedRanges(
-            opaque.without_lowest_gaps(half), verified.without_lowest_gaps(half)
-        )
+        sets = 2 if self._evicted.range_count and self._expired.range_count else 1
+        ranges_max = LOG_RANGES_EMPTY_MAX // (sets * len(BlobClass))
+        self._expired = _without_gaps(self._expired, ranges_max)
+        self._evicted = _without_gaps(self._evicted, ranges_max)
 
     def _push_out_highest(self) -> Run | None:
         for blob_class in BlobClass:
@@ -305,6 +331,19 @@ def _without(seen: ClassedRanges, out: SeqRanges, blob_class: BlobClass) -> Clas
     if blob_class is BlobClass.OPAQUE:
         return ClassedRanges(seen.opaque - out, seen.verified)
     return ClassedRanges(seen.opaque, seen.verified - out)
+
+
+def _without_gaps(seen: ClassedRanges, ranges_max: int) -> ClassedRanges:
+    """At most `ranges_max` ranges a class; opaque numbers among verified ones then count as
+    verified, since a number must not leave seen only because its log is empty."""
+    opaque, verified = seen
+    top = verified.highest
+    if top is not None:
+        verified |= opaque.below(top)
+        opaque = opaque.from_(top + 1)
+    return ClassedRanges(
+        opaque.without_lowest_gaps(ranges_max), verified.without_lowest_gaps(ranges_max)
+    )
 
 
 def _joins(left: Run, right: Run) -> bool:

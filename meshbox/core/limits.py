@@ -175,6 +175,12 @@ CURSOR_BYTES_MAX: Final = 256
 SWEEP_LOGS_MAX: Final = 128
 """Logs of one slice of the sweep: 2,000 held the loop for 128 ms."""
 
+EVICT_READ_BLOBS_MAX: Final = 256
+"""Blobs whose headers one slice of making room reads: about 2 ms."""
+
+EVICT_READ_BYTES_MAX: Final = 4 * MIB
+"""Bytes of blobs that one slice of making room reads with their headers."""
+
 FRAME_BYTES_MAX: Final = 256 * KIB
 """Bytes of one sync frame's blobs: larger frames hold the loop and gain nothing measurable."""
 

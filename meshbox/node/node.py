@@ -150,6 +150,7 @@ class Node:
             folder,
             system_clock=self._clock,
             retention_ms=self._settings.retention,
+            storage_limit_bytes=self._settings.storage_limit,
             log=self._log_store,
         )
         self._inside.callback(self._give_up_if_lost, opened)
@@ -289,8 +290,6 @@ class Node:
     def _warn_of_settings(self, unknown_variables: tuple[str, ...]) -> None:
         if self._clock.test_clock_in_use:
             self._warnings["clock"] = f"{TEST_CLOCK_VARIABLE} moves this node's clocks"
-        if self._settings.storage_limit is not None:
-            self._warnings["limit"] = "the storage limit is reported but not kept to yet"
         for name in unknown_variables:
             self._warnings[name] = f"the variable {name} is no setting and was not looked at"
         for text in self._warnings.values():

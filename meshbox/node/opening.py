@@ -36,6 +36,7 @@ from meshbox.identity import key_file
 from meshbox.identity.key import Identity
 from meshbox.mailbox.system_clock import BUILD_DATE_MS, OperatingSystemClock
 from meshbox.node.data_folder import RESERVE_NAME, STORE_NAME, store_exists, sync_folder
+from meshbox.node.space import Space
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.interface import MailboxStore
 from meshbox.storage.reopening import Log, ReopeningStore
@@ -66,11 +67,12 @@ class _Place(NamedTuple):
     folder: Path
     system_clock: SystemClock
     retention_ms: int
+    space: Space
 
     async def open(self, identity: Identity, adopted_from: NodeId | None = None) -> EmbeddedStore:
         """The database, open."""
         return await EmbeddedStore.open(
-            open_rocksdb(self.folder / STORE_NAME),
+            open_rocksdb(self.folder / STORE_NAME, disk_bytes_max=self.space.limit_bytes),
             system_clock=self.system_clock,
             retention_ms=self.retention_ms,
             cursor_key=identity.derive("cursor"),
@@ -78,6 +80,8 @@ class _Place(NamedTuple):
             adopted_from=adopted_from,
             epoch_id=secrets.token_bytes(EPOCH_ID_BYTES),
             build_date_ms=BUILD_DATE_MS,
+            allocation=self.space.allocation,
+            free_bytes=self.space.free_bytes,
         )
 
     async def open_again(self, identity: Identity) -> EmbeddedStore:
@@ -94,14 +98,20 @@ def _untold(_: str, **__: object) -> None:
 
 
 async def open_folder(
-    folder: Path, *, system_clock: SystemClock, retention_ms: int, log: Log = _untold
+    folder: Path,
+    *,
+    system_clock: SystemClock,
+    retention_ms: int,
+    storage_limit_bytes: int | None = None,
+    log: Log = _untold,
 ) -> Opened:
     """The identity and the open store of `folder`. The caller closes the store.
 
     The store opens its database again when it failed, and says so to `log`.
     Raises `DataFolderFailed`, `StoreForeign`, `StoreLocked`, `StoreFailed`.
     """
-    place = _Place(folder, system_clock, retention_ms)
+    space = Space(folder, limit_bytes=storage_limit_bytes)
+    place = _Place(folder, system_clock, retention_ms, space)
     reserve = Reserve(folder / RESERVE_NAME)
     adopted = _former_owner(folder)
     if adopted is not None:

@@ -8,8 +8,7 @@ Invariants: a parser takes text and raises `InvalidSetting` or `InvalidAddress`,
 `show` returns parses to the same value. A default is text and goes through the same parser.
 
 What later versions bring is refused here rather than ignored, so that nobody relies on it in vain:
-internet mailboxes and Cassandra. A storage limit is taken and reported, but not kept to yet; the
-node says so at its start.
+internet mailboxes and Cassandra.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from meshbox.core.address import (
 )
 from meshbox.core.errors import InvalidSetting
 from meshbox.core.retention import Retention
+from meshbox.core.room import LIMIT_BYTES_MIN
 from meshbox.node.quantities import parse_duration, parse_size, show_duration, show_size
 
 ENVIRONMENT_PREFIX: Final = "MESHBOX_"
@@ -173,8 +173,8 @@ def _parse_limit(text: str) -> int | None:
     if text == UNLIMITED:
         return None
     size_bytes = parse_size(text)
-    if size_bytes == 0:
-        raise InvalidSetting("0 bytes leave no room for messages")
+    if size_bytes < LIMIT_BYTES_MIN:
+        raise InvalidSetting(f"{size_bytes} bytes leave no room for messages; 32MB do")
     return size_bytes
 
 
@@ -302,7 +302,7 @@ SETTINGS: Final = (
     ),
     Setting(
         key="storage_limit",
-        meaning="Disk space for messages, such as 10GB (reported only in this version).",
+        meaning="Disk space for messages, such as 10GB; at least 32MB.",
         default=UNLIMITED,
         parse=_parse_limit,
         show=_show_limit,

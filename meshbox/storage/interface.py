@@ -52,6 +52,18 @@ class PeerCursor(NamedTuple):
     epoch_id: bytes
     """The peer's epoch (from its hello) in which it minted the cursor."""
     cursor: bytes
+    passed: bool = False
+    """Something offered since the cursor before was passed because there was no room for it."""
+    returns: int = 0
+    """`MailboxStore.returns` when the session began: of a peer whose cursor went back since then
+    it is not kept."""
+
+
+class Returned(NamedTuple):
+    """Whose cursors went back to before what was passed for lack of room."""
+
+    returns: int
+    peers: frozenset[NodeId]
 
 
 class PeerRefill(NamedTuple):
@@ -69,8 +81,8 @@ class Deposit(NamedTuple):
     cursors: Sequence[PeerCursor] = ()
     refills: Sequence[PeerRefill] = ()
     whole: bool = True
-    """Refuse the whole deposit (`TooManyRanges`) rather than a part of it: so a client's request.
-    A peer's blobs (False) are answered one by one."""
+    """Refuse the whole deposit (`TooManyRanges`, `StoreFull`) rather than a part of it: so a
+    client's request. A peer's blobs (False) are answered one by one."""
 
 
 class Outcome(Enum):
@@ -85,6 +97,8 @@ class Outcome(Enum):
     """Other bytes as good are held and stay; counted."""
     EXPIRED = "expired"
     """Due, or it had its week here already; not stored."""
+    NO_ROOM = "no_room"
+    """It would have been the first to go; only where the deposit is not `whole`."""
     REFUSED = "refused"
     """It would have been the highest of too many ranges; only where the deposit is not `whole`."""
 
@@ -151,6 +165,8 @@ class Statistics(NamedTuple):
     """Bytes of the blobs held, without overhead."""
     used_bytes: int
     """Bytes of disk that the database takes."""
+    footprint_bytes: int
+    """What the allocation is compared with (core/room.py)."""
     conflicts: int
     expired: int
     evicted: int
@@ -258,6 +274,28 @@ class MailboxStore(Protocol):
     async def cursors(self, peer: NodeId) -> tuple[PeerCursor, ...]:
         """The newest cursor of each epoch of a peer that is kept, newest epoch first."""
 
+    @property
+    def floor(self) -> int | None:
+        """When there is no room: the lowest bucket of which anything would be stored and stay."""
+
+    @property
+    def returns(self) -> int:
+        """How often cursors went back in this opening (see `keep_room`)."""
+
+    async def wait_returned(self, since: int) -> Returned:
+        """Waits until `returns` is above `since`; the peers whose cursors went back after that.
+
+        Sessions with them are to begin anew.
+        """
+
+    async def keep_room(self) -> bool:
+        """A slice of what room asks for (design.md 4.7); whether to call again.
+
+        Above the allocation something goes. When there is room again, evicted numbers leave seen,
+        newest first, and their logs go on the refill list; cursors that passed something for lack
+        of room go back to before it.
+        """
+
     async def ask_for(self, logs: Sequence[LogKey]) -> None:
         """Puts logs on the refill list: every peer is to be asked for them by name, once.
 
@@ -295,6 +333,7 @@ __all__ = [
     "PeerCursor",
     "PeerRefill",
     "RefillPage",
+    "Returned",
     "Statistics",
     "StoredBlob",
     "SweepSlice",

@@ -31,6 +31,7 @@ class Family(Enum):
     TOPIC = "topic"
     PEER = "peer"
     REFILL = "refill"
+    EVICTED = "evicted"
     META = "meta"
 
 

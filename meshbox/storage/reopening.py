@@ -34,6 +34,7 @@ from meshbox.storage.interface import (
     Outcome,
     PeerCursor,
     RefillPage,
+    Returned,
     Statistics,
     StoredBlob,
     SweepSlice,
@@ -180,6 +181,26 @@ class ReopeningStore:
         """See `MailboxStore`."""
         with self._present() as store:
             return await store.cursors(peer)
+
+    @property
+    def floor(self) -> int | None:
+        """See `MailboxStore`."""
+        return self._store.floor
+
+    @property
+    def returns(self) -> int:
+        """See `MailboxStore`."""
+        return self._store.returns
+
+    async def wait_returned(self, since: int) -> Returned:
+        """See `MailboxStore`."""
+        with self._present() as store:
+            return await store.wait_returned(since)
+
+    async def keep_room(self) -> bool:
+        """See `MailboxStore`."""
+        with self._present() as store:
+            return await store.keep_room()
 
     async def ask_for(self, logs: Sequence[LogKey]) -> None:
         """See `MailboxStore`."""

@@ -15,6 +15,8 @@ from typing import Protocol
 from meshbox.core.errors import StoreBusy, StoreFailed
 from meshbox.core.ids import NodeId, node_id_of
 from meshbox.core.retention import RETENTION_MAX_MS
+from meshbox.core.room import UNLIMITED, Allocation
+from meshbox.storage.embedded.disk import FreeBytes
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.interface import MailboxStore
 from meshbox.storage.keyvalue import Batch, Family, KeyValue
@@ -40,10 +42,12 @@ class Harness(Protocol):
         adopted_from: NodeId | None = None,
         retention_ms: int = RETENTION_MAX_MS,
         cursor_key: bytes = CURSOR_KEY,
+        allocation: Allocation = UNLIMITED,
+        free_bytes: FreeBytes | None = None,
     ) -> MailboxStore:
         """Opens what is there: something new the first time."""
 
-    async def reopen(self) -> MailboxStore:
+    async def reopen(self, *, allocation: Allocation = UNLIMITED) -> MailboxStore:
         """Closes cleanly, and opens again."""
 
     async def close(self) -> None:
@@ -151,6 +155,8 @@ class EmbeddedHarness:
         adopted_from: NodeId | None = None,
         retention_ms: int = RETENTION_MAX_MS,
         cursor_key: bytes = CURSOR_KEY,
+        allocation: Allocation = UNLIMITED,
+        free_bytes: FreeBytes | None = None,
     ) -> EmbeddedStore:
         assert self._store is None, "close it first"
         self.openings += 1
@@ -164,6 +170,8 @@ class EmbeddedHarness:
             adopted_from=adopted_from,
             epoch_id=(self._epoch_mark + b"%d" % self.openings).rjust(16, b"."),
             build_date_ms=BUILD_DATE_MS,
+            allocation=allocation,
+            free_bytes=free_bytes,
         )
         return self._store
 
@@ -173,9 +181,9 @@ class EmbeddedHarness:
             self.release_syncs()
             await store.close()
 
-    async def reopen(self) -> EmbeddedStore:
+    async def reopen(self, *, allocation: Allocation = UNLIMITED) -> EmbeddedStore:
         await self.close()
-        return await self.open()
+        return await self.open(allocation=allocation)
 
     @property
     def _gate(self) -> GatedKeyValue:

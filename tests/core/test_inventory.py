@@ -193,13 +193,12 @@ def test_the_better_class_stays(
     )
 
 
-@given(number_sets, number_sets, number_sets, st.integers(0, 25), st.booleans())
+@given(number_sets, number_sets, number_sets, st.integers(0, 25))
 def test_missing_is_what_a_client_should_upload(
     held: frozenset[int],
     expired: frozenset[int],
     evicted: frozenset[int],
     height: int,
-    wanted: bool,
 ) -> None:
     expired, evicted = expired - held, evicted - held - expired
     record = LogRecord(
@@ -209,9 +208,8 @@ def test_missing_is_what_a_client_should_upload(
         ClassedRanges(ranges_of(expired)),
         ClassedRanges(EMPTY, ranges_of(evicted)),
     )
-    kept = held | expired | (frozenset() if wanted else evicted)
-    expected = frozenset(range(height + 1)) - kept
-    assert record.missing(height, evicted_wanted=wanted) == ranges_of(expected)
+    expected = frozenset(range(height + 1)) - held - expired - evicted
+    assert record.missing(height) == ranges_of(expected)
 
 
 def test_missing_of_the_greatest_height_costs_ranges_only() -> None:

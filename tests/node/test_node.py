@@ -278,7 +278,6 @@ def test_settings_reach_the_parts(start: StartNode) -> None:
     unknown.value.close()
     status = node.status()
     assert status["storage"]["limit_bytes"] == 10**10
-    assert any("limit" in warning for warning in status["warnings"])
     assert any("MESHBOX_HTPP" in warning for warning in status["warnings"])
 
 

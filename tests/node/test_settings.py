@@ -62,11 +62,11 @@ def test_lists_in_variables() -> None:
 
 
 def test_toml_values_have_their_own_types(tmp_path: Path) -> None:
-    path = config(tmp_path, 'mdns = false\nstorage_limit = 5000\ngenerations = ["blips"]')
+    path = config(tmp_path, 'mdns = false\nstorage_limit = 50000000\ngenerations = ["blips"]')
     settings = resolve(options={}, environment={}, config=path).settings
     assert (settings.mdns, settings.storage_limit, settings.generations) == (
         False,
-        5000,
+        50_000_000,
         ("blips",),
     )
 

@@ -212,4 +212,4 @@ def _held(record: LogRecord) -> Iterator[tuple[int, Run]]:
 
 
 def _peers(store: CheckedStore) -> list[NodeId]:
-    return list(store.database._peers._peers)
+    return list(store.database.peer_order._peers)

@@ -15,14 +15,14 @@ from meshbox.core.inventory import ClassedRanges, LogRecord, Run
 from meshbox.core.limits import CURSORS_KEPT, LOG_RANGES_MAX, SWEEP_LOGS_MAX
 from meshbox.core.ranges import SEQ_END, SeqRanges
 from meshbox.core.retention import bucket_of
-from meshbox.storage.embedded import caches, commit, listing, peers, planning, room, schema
+from meshbox.storage.embedded import caches, commit, listing, peers, pending, planning, schema
 from meshbox.storage.embedded.caches import record_weight
 from meshbox.storage.embedded.changes import Changes, Remove
 from meshbox.storage.embedded.headers import Header, decode_header, encode_header
 from meshbox.storage.embedded.peers import PeerOrder, PeerRecord, decode_peer, encode_peer
+from meshbox.storage.embedded.pending import Pending
 from meshbox.storage.embedded.planning import GroupPlan, Known, PreparedDeposit
 from meshbox.storage.embedded.records import decode_record, encode_record
-from meshbox.storage.embedded.room import Room
 from meshbox.storage.embedded.state import Counts, decode_epochs, decode_state
 from meshbox.storage.embedded.trial import ChunksMissing, Held, PreparedBlob
 from meshbox.storage.interface import Outcome, PeerCursor
@@ -503,9 +503,9 @@ async def test_a_database_that_is_behind_for_a_moment_is_waited_for() -> None:
 
 
 def test_room_is_bounded_but_for_a_single_deposit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "PENDING_BLOBS_MAX", 10)
-    monkeypatch.setattr(room, "PENDING_BYTES_MAX", 1_000)
-    waiting = Room()
+    monkeypatch.setattr(pending, "PENDING_BLOBS_MAX", 10)
+    monkeypatch.setattr(pending, "PENDING_BYTES_MAX", 1_000)
+    waiting = Pending()
     with waiting.taken(blobs=6, size_bytes=10):
         with pytest.raises(StoreBusy), waiting.taken(blobs=5, size_bytes=1):
             pass
@@ -524,7 +524,7 @@ def test_room_is_bounded_but_for_a_single_deposit(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_store_with_too_much_waiting_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "PENDING_BLOBS_MAX", 10)
+    monkeypatch.setattr(pending, "PENDING_BLOBS_MAX", 10)
     harness = MemoryHarness()
     store = await harness.open()
     harness.hold_syncs()

@@ -44,6 +44,8 @@ class Changes:
     new_logs: set[LogKey] = field(default_factory=set)
     """Those of `records` that were never seen before."""
     peers: dict[NodeId, PeerRecord] = field(default_factory=dict)
+    returned: set[NodeId] = field(default_factory=set)
+    """Those of `peers` whose cursor goes back to before what was passed for lack of room."""
     grows_refill: bool = False
     """It puts logs on the refill list: who waits for that is woken."""
     """Peers as they are after it."""

@@ -24,13 +24,16 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
-from meshbox.core.errors import StoreBusy, StoreFailed, TooManyRanges
+from meshbox.core.errors import StoreBusy, StoreFailed, StoreFull, TooManyRanges
 from meshbox.core.limits import COMMIT_BLOBS_MAX, COMMIT_BYTES_MAX
 from meshbox.storage.embedded.changes import Changes
 from meshbox.storage.embedded.database import Database
-from meshbox.storage.embedded.loading import load
+from meshbox.storage.embedded.disk import Disk
+from meshbox.storage.embedded.eviction import Eviction, Incoming
+from meshbox.storage.embedded.loading import load, newcomers
 from meshbox.storage.embedded.planning import GroupPlan, PreparedDeposit
 from meshbox.storage.embedded.trial import ChunksMissing
 from meshbox.storage.interface import Outcome
@@ -65,8 +68,10 @@ class _Alone:
 class Writer:
     """Everything that is written goes through here, one batch after another."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, eviction: Eviction, disk: Disk) -> None:
         self._database = database
+        self._eviction = eviction
+        self._disk = disk
         self._queue: deque[_Waiting | _Alone] = deque()
         self._task: asyncio.Task[None] | None = None
         self._unconfirmed: asyncio.Event | None = None
@@ -174,6 +179,7 @@ class Writer:
     async def _settle(self, group: Sequence[_Waiting | _Alone]) -> None:
         """One group, from its plan to its answers."""
         try:
+            await self._make_room(group)
             answers = await _patiently(lambda: self._carry_out(group))
         except StoreBusy as error:
             answers = [(item.answer, error) for item in group]
@@ -181,6 +187,43 @@ class Writer:
             await self._confirm()
         for future, answer in answers:
             _resolve(future, answer)
+
+    async def make_room_ahead(self, deposit: PreparedDeposit) -> None:
+        """Makes room for a deposit before its turn comes, in turns of its own."""
+        while incoming := self._newcomers([deposit]):
+            change = self._database.counts.change
+            await self.alone(partial(self._eviction.step, incoming))
+            if self._database.counts.change == change:
+                return
+
+    async def _make_room(self, group: Sequence[_Waiting | _Alone]) -> None:
+        """What has to go for a group goes before it, others between; durable with it."""
+        deposits = [item.deposit for item in group if isinstance(item, _Waiting)]
+        while incoming := self._newcomers(deposits):
+            change = self._database.counts.change
+            await _patiently(partial(self._evict, incoming))
+            if self._database.counts.change == change:
+                return
+            await asyncio.sleep(0)
+
+    def _newcomers(self, deposits: Sequence[PreparedDeposit]) -> Incoming:
+        """What wants to come in and may, when something has to go for it; else nothing."""
+        if not self._eviction.is_needed(sum(deposit.footprint_bytes for deposit in deposits)):
+            return {}
+        every = newcomers(self._database, deposits, None)
+        if not self._eviction.is_needed(sum(every.values())):
+            return {}
+        self._eviction.full = True
+        return newcomers(self._database, deposits, self._eviction.first_to_go())
+
+    def _evict(self, incoming: Incoming) -> None:
+        changes = self._eviction.step(incoming)
+        if changes is not None:
+            self._apply(changes)
+
+    def _apply(self, changes: Changes) -> None:
+        self._database.apply(changes)
+        self._unconfirmed = self._unconfirmed or asyncio.Event()
 
     def _take(self) -> list[_Waiting | _Alone]:
         """The next group: deposits up to the bounds, or one batch of its own."""
@@ -215,8 +258,7 @@ class Writer:
                 return [(first.answer, error)]
             return [answer for item in group for answer in self._carry_out_one(item)]
         if changes is not None:
-            self._database.apply(changes)
-            self._unconfirmed = self._unconfirmed or asyncio.Event()
+            self._apply(changes)
         return answers
 
     def _carry_out_one(self, item: _Waiting | _Alone) -> list[_Answer]:
@@ -229,12 +271,13 @@ class Writer:
         database = self._database
         due_through = database.time.due_through()
         known = load(database, [item.deposit for item in group], due_through=due_through)
-        plan = GroupPlan(known, database.counts, due_through=due_through)
+        room = self._eviction.room_left()
+        plan = GroupPlan(known, database.counts, due_through=due_through, room=room)
         answers: list[_Answer] = []
         for item in group:
             try:
                 answers.append((item.answer, plan.add(item.deposit)))
-            except (TooManyRanges, ChunksMissing) as error:
+            except (TooManyRanges, StoreFull, ChunksMissing) as error:
                 answers.append((item.answer, error))
         return plan.finish(), answers
 
@@ -245,6 +288,7 @@ class Writer:
         await self._database.key_value.sync()
         self._unconfirmed.set()
         self._unconfirmed = None
+        self._disk.tidy()
         if change > self.durable_change:
             self.durable_change = change
             self._note_moved()

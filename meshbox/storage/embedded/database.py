@@ -69,7 +69,9 @@ class Database:
         self.chunk_watches: list[ChunkWatch] = []
         self.refill_grown = asyncio.Event()
         """Set, and replaced, when logs were put on the refill list."""
-        self._peers = peers
+        self.peer_order = peers
+        self.cursors_returned = asyncio.Event()
+        """Set, and replaced, when cursors went back."""
 
     def records(self, keys: Sequence[LogKey]) -> list[LogRecord | None]:
         """The records of logs, in order; one multi-get for those not remembered."""
@@ -154,13 +156,16 @@ class Database:
                     watch.note(op)
         self.counts = changes.counts
         self.caches.note_changed(changes.records.items(), changes.new_logs)
-        self._peers.move(changes.peers, forgotten)
+        self.peer_order.move(changes.peers, forgotten, changes.returned)
+        if changes.returned:
+            self.cursors_returned.set()
+            self.cursors_returned = asyncio.Event()
         if changes.grows_refill:
             self.refill_grown.set()
             self.refill_grown = asyncio.Event()
 
     def _put_peers(self, batch: Batch, changes: Changes) -> list[NodeId]:
-        forgotten = self._peers.surplus(changes.peers)
+        forgotten = self.peer_order.surplus(changes.peers)
         for peer in forgotten:
             batch.delete(Family.PEER, peer.encode())
         for peer, kept in changes.peers.items():

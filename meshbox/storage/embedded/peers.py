@@ -8,7 +8,7 @@ reconciliation, nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -24,6 +24,16 @@ class EpochCursors(NamedTuple):
 
     epoch_id: bytes
     cursors: tuple[bytes, ...]
+    passed: bytes | None = None
+    """The cursor before the first offer that we had no room for, b"" before any; None: we had."""
+
+    def adding(self, new: PeerCursor) -> EpochCursors:
+        """With one more cursor."""
+        passed = self.passed
+        if new.passed and passed is None:
+            passed = self.cursors[0] if self.cursors else b""
+        cursors = (new.cursor, *(c for c in self.cursors if c != new.cursor))[:CURSORS_KEPT]
+        return EpochCursors(self.epoch_id, cursors, passed)
 
 
 class PeerRecord(NamedTuple):
@@ -38,12 +48,13 @@ class PeerRecord(NamedTuple):
 
     def adding(self, new: PeerCursor, *, change: int) -> PeerRecord:
         """With one more cursor; itself when that is the newest already."""
-        kept = next((e.cursors for e in self.epochs if e.epoch_id == new.epoch_id), ())
-        if kept[:1] == (new.cursor,) and self.epochs[0].epoch_id == new.epoch_id:
+        same = (e for e in self.epochs if e.epoch_id == new.epoch_id)
+        kept = next(same, EpochCursors(new.epoch_id, ()))
+        added = kept.adding(new)
+        if added == kept and self.epochs[0].epoch_id == new.epoch_id:
             return self
-        cursors = (new.cursor, *(c for c in kept if c != new.cursor))[:CURSORS_KEPT]
         others = tuple(e for e in self.epochs if e.epoch_id != new.epoch_id)
-        epochs = (EpochCursors(new.epoch_id, cursors), *others)
+        epochs = (added, *others)
         return self._replace(change=change, epochs=epochs[:CURSORS_KEPT])
 
     def asked_for(self, through: bytes, *, change: int) -> PeerRecord:
@@ -51,6 +62,20 @@ class PeerRecord(NamedTuple):
         if through <= self.refilled:
             return self
         return self._replace(change=change, refilled=through)
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether something that it offered was passed for lack of room."""
+        return any(epoch.passed is not None for epoch in self.epochs)
+
+    def returned(self) -> PeerRecord:
+        """Standing before all that was passed for lack of room."""
+        epochs = (
+            epoch if epoch.passed is None else EpochCursors(epoch.epoch_id, (epoch.passed,))
+            for epoch in self.epochs
+            if epoch.passed != b""
+        )
+        return self._replace(epochs=tuple(epochs))
 
     def newest(self, peer: NodeId) -> tuple[PeerCursor, ...]:
         """The newest cursor of each epoch, newest epoch first."""
@@ -66,6 +91,12 @@ class PeerOrder:
     def __init__(self, known: Iterable[tuple[NodeId, PeerRecord]]) -> None:
         ordered = sorted(known, key=lambda item: item[1].change)
         self._peers: dict[NodeId, None] = {peer: None for peer, _ in ordered}
+        self.passed = {peer: None for peer, kept in ordered if kept.has_passed}
+        """Those of whose offers we passed some for lack of room."""
+        self.returns = 0
+        """How often cursors went back in this opening."""
+        self.returned_at: dict[NodeId, int] = {}
+        """Of the peers whose cursor went back, the last time: cursors of before do not count."""
 
     def surplus(self, heard: Iterable[NodeId]) -> list[NodeId]:
         """Whom to forget so that those just `heard` have a place; changes nothing."""
@@ -75,13 +106,26 @@ class PeerOrder:
         quiet = (peer for peer in self._peers if peer not in heard_set)
         return [peer for peer, _ in zip(quiet, range(count), strict=False)]
 
-    def move(self, heard: Iterable[NodeId], forgotten: Iterable[NodeId]) -> None:
+    def move(
+        self,
+        heard: Mapping[NodeId, PeerRecord],
+        forgotten: Iterable[NodeId],
+        returned: Collection[NodeId],
+    ) -> None:
         """Takes notice of what was written."""
         for peer in forgotten:
             del self._peers[peer]
-        for peer in heard:
+            self.passed.pop(peer, None)
+            self.returned_at.pop(peer, None)
+        for peer, kept in heard.items():
             self._peers.pop(peer, None)
             self._peers[peer] = None
+            self.passed.pop(peer, None)
+            if kept.has_passed:
+                self.passed[peer] = None
+        if returned:
+            self.returns += 1
+            self.returned_at.update(dict.fromkeys(returned, self.returns))
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -10,13 +10,14 @@ for a blob which is not held after the group go with the group.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from meshbox.core.errors import TooManyRanges
+from meshbox.core.errors import StoreFull, TooManyRanges
 from meshbox.core.ids import LogKey, NodeId
 from meshbox.core.inventory import LogRecord
+from meshbox.core.room import LOG_BYTES_MAX, UNBOUNDED, RoomLeft
 from meshbox.storage.embedded.changes import Changes, Put, Remove
 from meshbox.storage.embedded.peers import UNKNOWN_PEER, PeerRecord
 from meshbox.storage.embedded.schema import chunk_range, feed_key, topic_prefix
@@ -36,6 +37,11 @@ class PreparedDeposit(NamedTuple):
     bytes: int
     """Bytes of the blobs that are not in chunks."""
 
+    @property
+    def footprint_bytes(self) -> int:
+        """What it may count for at most: if all of it were new, each blob in a log of its own."""
+        return sum(blob.footprint_bytes for blob in self.blobs) + len(self.blobs) * LOG_BYTES_MAX
+
 
 @dataclass(slots=True)
 class Known:
@@ -49,13 +55,18 @@ class Known:
     """Of the group's blobs in chunks, those whose chunks are all there."""
     peers: dict[NodeId, PeerRecord | None] = field(default_factory=dict)
     """Of every peer of the group."""
+    returned_at: Mapping[NodeId, int] = field(default_factory=dict)
+    """Since when cursors of a peer count, where they went back."""
 
 
 class GroupPlan:
     """The deposits of one group, one after another."""
 
-    def __init__(self, known: Known, counts: Counts, *, due_through: int) -> None:
+    def __init__(
+        self, known: Known, counts: Counts, *, due_through: int, room: RoomLeft = UNBOUNDED
+    ) -> None:
         """`due_through`: the highest bucket that is due, -1 when none is."""
+        self._room = room
         self._before = known.records
         self._counts = counts
         self._due_through = due_through
@@ -63,6 +74,7 @@ class GroupPlan:
         self._held = known.held
         self._chunked = known.chunked
         self._peers = {peer: kept or UNKNOWN_PEER for peer, kept in known.peers.items()}
+        self._returned_at = known.returned_at
         self._heard: set[NodeId] = set()
         self._changed: dict[LogKey, None] = {}
         self._ops: list[Put | Remove] = []
@@ -70,17 +82,20 @@ class GroupPlan:
 
     def add(self, deposit: PreparedDeposit) -> tuple[Outcome, ...]:
         """What becomes of each blob; `TooManyRanges` or `ChunksMissing` when of none."""
-        basis = Basis(self._records, self._held, frozenset(self._chunked), self._due_through)
+        basis = Basis(
+            self._records, self._held, frozenset(self._chunked), self._due_through, self._room
+        )
         trial = Trial(basis)
         try:
             outcomes = trial.admit_all(deposit.blobs, whole=deposit.whole)
-        except TooManyRanges:
+        except (StoreFull, TooManyRanges):
             self._drop_chunks(deposit)
             raise
         self._accept(trial)
         self._drop_chunks(deposit)
         for cursor in deposit.cursors:
-            self._keep(cursor)
+            passed = cursor.passed or Outcome.NO_ROOM in outcomes
+            self._keep(cursor._replace(passed=passed))
         for refill in deposit.refills:
             self._note_asked(refill)
         return outcomes
@@ -98,6 +113,7 @@ class GroupPlan:
         for key, record in trial.records():
             self._records[key] = record
             self._changed[key] = None
+        self._room = self._room.taking(trial.taken_bytes)
         self._held.update(trial.held)
         self._ops += trial.ops
         if self._chunked:
@@ -140,6 +156,8 @@ class GroupPlan:
         return header.chunked and header.content_hash == blob.header.content_hash
 
     def _keep(self, cursor: PeerCursor) -> None:
+        if cursor.returns < self._returned_at.get(cursor.peer, 0):
+            return
         before = self._peers[cursor.peer]
         after = before.adding(cursor, change=self._counts.change)
         if after is not before:
@@ -157,13 +175,8 @@ class GroupPlan:
         """Gives a changed log its place at the feed's end, and counts it."""
         before, after = self._before[key], self._records[key]
         assert after is not None, "a log that changed has a record"
-        counts, change = changes.counts, changes.counts.change + 1
-        changes.counts = counts._replace(
-            change=change,
-            logs=counts.logs + bool(after.runs) - bool(before and before.runs),
-            blobs=counts.blobs + _blobs(after) - _blobs(before),
-            bytes=counts.bytes + after.bytes - (before.bytes if before is not None else 0),
-        )
+        change = changes.counts.change + 1
+        changes.counts = changes.counts.moved(before, after)._replace(change=change)
         changes.records[key] = after._replace(change=change)
         if before is not None:
             changes.ops.append(Remove(Family.FEED, feed_key(before.change)))
@@ -172,7 +185,3 @@ class GroupPlan:
             prefix = topic_prefix(after.log.namespace, after.log.topic)
             changes.ops.append(Put(Family.TOPIC, prefix + key, b""))
         changes.ops.append(Put(Family.FEED, feed_key(change), key))
-
-
-def _blobs(record: LogRecord | None) -> int:
-    return 0 if record is None else sum(run.end - run.first for run in record.runs)

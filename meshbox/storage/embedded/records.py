@@ -14,7 +14,8 @@ from meshbox.core.ids import Author, BlobClass, LogId, Namespace, Topic
 from meshbox.core.inventory import NONE_SEEN, ClassedRanges, LogRecord, Run
 from meshbox.core.ranges import EMPTY, SeqRanges
 
-_FlatSeen = tuple[list[int], list[int]]
+FlatSeen = tuple[list[int], list[int]]
+"""Opaque and verified ranges, each as first, last, first, last …"""
 
 _StoredLog = tuple[
     int,  # namespace
@@ -23,11 +24,11 @@ _StoredLog = tuple[
     int,  # change
     int,  # last bucket
     list[tuple[int, int, int, int, int, int]],  # runs: first, last, bucket, class, bytes, largest
-    _FlatSeen,  # expired: opaque, verified
-    _FlatSeen,  # evicted: opaque, verified
+    FlatSeen,  # expired: opaque, verified
+    FlatSeen,  # evicted: opaque, verified
 ]
 
-_NOTHING: _FlatSeen = ([], [])
+_NOTHING: FlatSeen = ([], [])
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_StoredLog)
@@ -45,8 +46,8 @@ def encode_record(record: LogRecord) -> bytes:
             record.change,
             record.last_bucket,
             runs,
-            _NOTHING if record.expired is NONE_SEEN else _flat(record.expired),
-            _NOTHING if record.evicted is NONE_SEEN else _flat(record.evicted),
+            flat_seen(record.expired),
+            flat_seen(record.evicted),
         )
     )
 
@@ -61,8 +62,8 @@ def decode_record(value: bytes) -> LogRecord:
             LogId(Namespace(namespace), Topic(topic), Author(author)),
             change,
             tuple(_runs(runs)),
-            _seen(expired),
-            _seen(evicted),
+            seen_of(expired),
+            seen_of(evicted),
             last_bucket,
         )
     except (msgspec.DecodeError, ValueError) as error:
@@ -74,15 +75,17 @@ def _runs(stored: list[tuple[int, int, int, int, int, int]]) -> Iterator[Run]:
         yield Run(first, last + 1, bucket, BlobClass(blob_class), size_bytes, largest_bytes)
 
 
-def _flat(seen: ClassedRanges) -> _FlatSeen:
-    return _pairs(seen.opaque), _pairs(seen.verified)
+def flat_seen(seen: ClassedRanges) -> FlatSeen:
+    """Ranges by class, as they are stored."""
+    return _NOTHING if seen is NONE_SEEN else (_pairs(seen.opaque), _pairs(seen.verified))
 
 
 def _pairs(ranges: SeqRanges) -> list[int]:
     return [number for first, end in ranges for number in (first, end - 1)]
 
 
-def _seen(flat: _FlatSeen) -> ClassedRanges:
+def seen_of(flat: FlatSeen) -> ClassedRanges:
+    """What `flat_seen` made; `ValueError` for anything else."""
     opaque, verified = flat
     if not opaque and not verified:
         return NONE_SEEN

@@ -9,6 +9,7 @@
     topic   hash8(namespace, topic) K          empty
     peer    node id                            its cursors (peers.py)
     refill  change K                           bucket; the log is to be asked for (refill.py)
+    evicted bucket K                           what went for room (evicted.py)
     meta    name                               schema version, node id, epochs, state (state.py)
 
 K is the log's 16 bytes, hash16 the first half of the content's hash; numbers are big-endian, so
@@ -50,7 +51,7 @@ META_STATE: Final = b"state"
 blob_key = _BLOB.pack
 """(bucket, K, seq) → the key of a blob's header."""
 due_key = _DUE.pack
-"""(bucket, K) → the entry by which the sweep finds the log."""
+"""(bucket, K) → the entry by which the sweep finds the log, and that of what was evicted."""
 feed_key = _U64.pack
 """change → the feed's entry."""
 bucket_key = _U32.pack

@@ -12,7 +12,9 @@ import msgspec
 
 from meshbox.core.clock import SavedReading
 from meshbox.core.errors import StoreFailed
+from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import EPOCHS_KEPT
+from meshbox.core.room import footprint_bytes, metadata_bytes
 from meshbox.storage.interface import Epoch
 
 
@@ -33,6 +35,31 @@ class Counts(NamedTuple):
     """The highest bucket that was ever swept; -1 before the first."""
     refills: int = 0
     """Entries of the refill list."""
+    logs_bytes: int = 0
+    """What all logs ever seen count for, beside their blobs (`metadata_bytes`)."""
+
+    @property
+    def used_bytes(self) -> int:
+        """What the allocation is compared with (core/room.py)."""
+        return footprint_bytes(blobs=self.blobs, size_bytes=self.bytes, logs_bytes=self.logs_bytes)
+
+    def moved(self, before: LogRecord | None, after: LogRecord) -> Counts:
+        """The counts when a log that was `before` is `after`."""
+        logs, blobs, size_bytes = _held(before)
+        logs_now, blobs_now, size_bytes_now = _held(after)
+        return self._replace(
+            logs=self.logs + logs_now - logs,
+            blobs=self.blobs + blobs_now - blobs,
+            bytes=self.bytes + size_bytes_now - size_bytes,
+            logs_bytes=self.logs_bytes + metadata_bytes(after) - metadata_bytes(before),
+        )
+
+
+def _held(record: LogRecord | None) -> tuple[int, int, int]:
+    """Whether it holds anything, how many blobs, how many bytes."""
+    if record is None or not record.runs:
+        return 0, 0, 0
+    return 1, record.blobs, record.bytes
 
 
 class State(NamedTuple):

@@ -11,23 +11,27 @@ from collections.abc import Sequence
 from functools import partial
 
 from meshbox.core.clock import SystemClock
-from meshbox.core.errors import StoreBusy, StoreFailed
+from meshbox.core.errors import StoreBusy, StoreFailed, StoreFull
 from meshbox.core.ids import LogId, LogKey, Namespace, NodeId, Topic
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import PAGE_RUNS_MAX
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.retention import Retention
+from meshbox.core.room import UNLIMITED, Allocation
 from meshbox.storage.embedded.changes import Changes
 from meshbox.storage.embedded.commit import Writer
 from meshbox.storage.embedded.cursors import CursorMint
+from meshbox.storage.embedded.disk import Disk, FreeBytes
+from meshbox.storage.embedded.eviction import Eviction
 from meshbox.storage.embedded.feed import Feed
 from meshbox.storage.embedded.listing import all_records, topic_records
 from meshbox.storage.embedded.opening import Opened, open_database
+from meshbox.storage.embedded.pending import Pending
 from meshbox.storage.embedded.planning import PreparedDeposit
 from meshbox.storage.embedded.preparing import prepare
 from meshbox.storage.embedded.reads import Bounds, read_page, read_part
 from meshbox.storage.embedded.refill import put_on_list, read_list
-from meshbox.storage.embedded.room import Room
+from meshbox.storage.embedded.release import Release
 from meshbox.storage.embedded.schema import bucket_key
 from meshbox.storage.embedded.staging import chunk_removals, write_chunks
 from meshbox.storage.embedded.sweep import Sweep, SweepStep
@@ -40,6 +44,7 @@ from meshbox.storage.interface import (
     Outcome,
     PeerCursor,
     RefillPage,
+    Returned,
     Statistics,
     StoredBlob,
     SweepSlice,
@@ -55,15 +60,20 @@ _LISTED_AT_ONCE = 2_048
 class EmbeddedStore:
     """A `MailboxStore` in one database of this process. Made by `open`."""
 
-    def __init__(self, key_value: KeyValue, opened: Opened, *, cursor_key: bytes) -> None:
+    def __init__(
+        self, key_value: KeyValue, opened: Opened, disk: Disk, *, cursor_key: bytes
+    ) -> None:
         self._key_value = key_value
         self._database = opened.database
         self._epochs = opened.epochs
-        self._writer = Writer(opened.database)
+        self._disk = disk
+        self._eviction = Eviction(opened.database, disk)
+        self._release = Release(opened.database, disk, self._eviction)
+        self._writer = Writer(opened.database, self._eviction, disk)
         self._mint = CursorMint(cursor_key, opened.epochs)
         self._feed = Feed(opened.database)
         self._sweep = Sweep(opened.database)
-        self._room = Room()
+        self._pending = Pending()
 
     @classmethod
     async def open(
@@ -77,12 +87,15 @@ class EmbeddedStore:
         epoch_id: bytes,
         build_date_ms: int,
         adopted_from: NodeId | None = None,
+        allocation: Allocation = UNLIMITED,
+        free_bytes: FreeBytes | None = None,
     ) -> EmbeddedStore:
         """Opens a database, a new one or one that `node_id` filled before.
 
         `cursor_key`: 16 to 64 secret bytes, the same at each opening. `epoch_id`: 16 fresh random
         bytes. `build_date_ms`: wall clock of this release. `adopted_from`: the identity before
-        this one, whose database becomes this one's (design.md 4.11). The store owns `key_value`
+        this one, whose database becomes this one's (design.md 4.11). `allocation` and `free_bytes`
+        (of the disk; None: endless) say how much may be stored. The store owns `key_value`
         from now on, also when this fails: `StoreForeign`, `StoreFailed`.
         """
         try:
@@ -98,7 +111,8 @@ class EmbeddedStore:
         except BaseException:
             await key_value.close()
             raise
-        return cls(key_value, opened, cursor_key=cursor_key)
+        disk = Disk(key_value, allocation, free_bytes)
+        return cls(key_value, opened, disk, cursor_key=cursor_key)
 
     @property
     def epoch(self) -> Epoch:
@@ -137,7 +151,7 @@ class EmbeddedStore:
         """
         self._writer.check()
         size_bytes = sum(len(blob.data) for blob in deposit.blobs)
-        with self._room.taken(blobs=len(deposit.blobs), size_bytes=size_bytes):
+        with self._pending.taken(blobs=len(deposit.blobs), size_bytes=size_bytes):
             prepared = await prepare(deposit, now_ms=self.now_ms())
             if not any(blob.header.chunked for blob in prepared.blobs):
                 return await self._writer.commit(prepared)
@@ -234,6 +248,40 @@ class EmbeddedStore:
         await self._barrier()
         return () if kept is None else kept.newest(peer)
 
+    @property
+    def floor(self) -> int | None:
+        """When there is no room: the lowest bucket of which anything would be stored and stay."""
+        return self._eviction.floor
+
+    @property
+    def returns(self) -> int:
+        """How often cursors went back in this opening."""
+        return self._database.peer_order.returns
+
+    async def wait_returned(self, since: int) -> Returned:
+        """Waits until `returns` is above `since`; the peers whose cursors went back after that."""
+        database = self._database
+        while database.peer_order.returns <= since:
+            self._writer.check()
+            await database.cursors_returned.wait()
+        await self._barrier()
+        returned_at = database.peer_order.returned_at
+        peers = frozenset(peer for peer, at in returned_at.items() if at > since)
+        return Returned(database.peer_order.returns, peers)
+
+    async def keep_room(self) -> bool:
+        """A slice of what room asks for; whether to call again."""
+        more = False
+
+        def work() -> Changes | None:
+            nonlocal more
+            changes = self._eviction.step() or self._release.step()
+            more = changes is not None
+            return changes
+
+        await self._writer.alone(work)
+        return more
+
     async def ask_for(self, logs: Sequence[LogKey]) -> None:
         """Puts logs on the refill list: every peer is to be asked for them by name, once."""
         for at in range(0, len(logs), _LISTED_AT_ONCE):
@@ -280,6 +328,7 @@ class EmbeddedStore:
             blobs=counts.blobs,
             bytes=counts.bytes,
             used_bytes=used_bytes,
+            footprint_bytes=counts.used_bytes,
             conflicts=counts.conflicts,
             expired=counts.expired,
             evicted=counts.evicted,
@@ -298,6 +347,8 @@ class EmbeddedStore:
         finally:
             await self._writer.close()
             self._database.refill_grown.set()
+            self._database.cursors_returned.set()
+            await self._disk.settled()
             await self._key_value.close()
 
     async def _barrier(self) -> None:
@@ -308,6 +359,7 @@ class EmbeddedStore:
         self, prepared: PreparedDeposit, deposit: Deposit
     ) -> tuple[Outcome, ...]:
         """Chunks first, then the deposit; again when another deposit removed them in between."""
+        await self._make_room_ahead(prepared)
         for _ in range(_STAGINGS_MAX):
             try:
                 await write_chunks(
@@ -321,6 +373,12 @@ class EmbeddedStore:
             except ChunksMissing:
                 continue
         raise StoreBusy("others keep replacing the blobs of this deposit")
+
+    async def _make_room_ahead(self, prepared: PreparedDeposit) -> None:
+        """Chunks are written before the turn of their deposit, so room is made before them."""
+        if self._disk.is_exhausted:
+            raise StoreFull("the disk is full", hint="free some space on the store's disk")
+        await self._writer.make_room_ahead(prepared)
 
     def _drop_chunks(self, prepared: PreparedDeposit) -> None:
         """Removes, at the next turn, the chunks of a deposit that was given up."""

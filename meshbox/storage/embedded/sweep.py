@@ -19,6 +19,7 @@ from meshbox.core.limits import SWEEP_LOGS_MAX
 from meshbox.storage.embedded.changes import Changes, Remove
 from meshbox.storage.embedded.database import Database
 from meshbox.storage.embedded.refill import drop_due
+from meshbox.storage.embedded.release import expire_evicted
 from meshbox.storage.embedded.schema import bucket_key, feed_key, parse_due_key
 from meshbox.storage.interface import SweepSlice
 from meshbox.storage.keyvalue import Family
@@ -51,6 +52,7 @@ class Sweep:
             freed_end = self._free(changes, due_through)
         done = self._mend(changes, due_through)
         more = drop_due(database, changes, due_through)
+        more = expire_evicted(database, changes, due_through) or more
         done = done._replace(more=done.more or more)
         if not changes.ops:
             return SweepStep(None, done, None)
@@ -88,11 +90,7 @@ class Sweep:
             for run in _expire(changes, key, record, due_through):
                 blobs += run.end - run.first
                 size_bytes += run.bytes
-        changes.counts = changes.counts._replace(
-            blobs=changes.counts.blobs - blobs,
-            bytes=changes.counts.bytes - size_bytes,
-            expired=changes.counts.expired + blobs,
-        )
+        changes.counts = changes.counts._replace(expired=changes.counts.expired + blobs)
         return SweepSlice(blobs, size_bytes, more=len(entries) > SWEEP_LOGS_MAX)
 
 
@@ -103,7 +101,7 @@ def _expire(changes: Changes, key: LogKey, record: LogRecord, due_through: int) 
     if gone:
         mended = draft.finish(record.change)
         changes.records[key] = mended
+        changes.counts = changes.counts.moved(record, mended)
         if not mended.runs:
             changes.ops.append(Remove(Family.FEED, feed_key(record.change)))
-            changes.counts = changes.counts._replace(logs=changes.counts.logs - 1)
     return gone

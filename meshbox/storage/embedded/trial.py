@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from meshbox.core.errors import TooManyRanges
+from meshbox.core.errors import StoreFull, TooManyRanges
 from meshbox.core.ids import LogId, LogKey
 from meshbox.core.inventory import Admission, LogDraft, LogRecord
 from meshbox.core.limits import LOG_RANGES_MAX
 from meshbox.core.ranges import SeqRanges
+from meshbox.core.room import UNBOUNDED, RoomLeft, metadata_bytes, newcomer_bytes
 from meshbox.storage.embedded.caches import oldest_bucket
 from meshbox.storage.embedded.changes import Put, Remove
 from meshbox.storage.embedded.headers import Header, encode_header
@@ -40,6 +41,11 @@ class PreparedBlob(NamedTuple):
     def blob_key(self) -> bytes:
         """Where its header goes."""
         return blob_key(self.bucket, self.key, self.seq)
+
+    @property
+    def footprint_bytes(self) -> int:
+        """What it may add to what storage counts for (core/room.py)."""
+        return newcomer_bytes(self.header.size_bytes)
 
 
 class Held(NamedTuple):
@@ -66,6 +72,7 @@ class Basis(NamedTuple):
     held: Mapping[Place, Held]
     chunked: frozenset[Content]
     due_through: int
+    room: RoomLeft = UNBOUNDED
 
 
 @dataclass(slots=True)
@@ -90,6 +97,8 @@ class Trial:
     held: dict[Place, Held] = field(default_factory=dict)
     conflicts: int = 0
     expired: int = 0
+    taken_bytes: int = 0
+    """What it takes of the room."""
     _logs: dict[LogKey, _Log] = field(default_factory=dict)
 
     def admit_all(self, blobs: Iterable[PreparedBlob], *, whole: bool) -> tuple[Outcome, ...]:
@@ -106,6 +115,11 @@ class Trial:
                 f"the log would be in more than {LOG_RANGES_MAX} pieces",
                 hint="fill the gaps of the log first",
             )
+        if whole and Outcome.NO_ROOM in outcomes:
+            raise StoreFull(
+                "there is no room, and nothing that could go for this",
+                hint="give the store more space (storage_limit), or free some on its disk",
+            )
         self.conflicts = outcomes.count(Outcome.CONFLICT)
         return tuple(outcomes)
 
@@ -121,6 +135,8 @@ class Trial:
             return Outcome.KNOWN if same else Outcome.CONFLICT
         if admission is Admission.EXPIRED or blob.bucket <= self.basis.due_through:
             return Outcome.EXPIRED
+        if not self._has_place(log, blob):
+            return Outcome.NO_ROOM
         if blob.header.chunked and (blob.blob_key, blob.header.content_hash) not in (
             self.basis.chunked
         ):
@@ -130,6 +146,20 @@ class Trial:
         self._put(log, blob)
         return Outcome.REPLACED if admission is Admission.UPGRADE else Outcome.STORED
 
+    def _has_place(self, log: _Log, blob: PreparedBlob) -> bool:
+        room = self.basis.room
+        if room.left_bytes is None:
+            return True
+        footprint = blob.footprint_bytes
+        if log.record is None and not log.changed:
+            footprint += metadata_bytes(LogRecord(blob.log, 0))
+        if self.taken_bytes + footprint > room.left_bytes:
+            return False
+        if room.first and room.first.is_preceded_by(blob.bucket, blob.key, blob.seq):
+            return False
+        self.taken_bytes += footprint
+        return True
+
     def _log(self, blob: PreparedBlob) -> _Log:
         log = self._logs.get(blob.key)
         if log is None:
@@ -138,7 +168,7 @@ class Trial:
             buckets: set[int] = set()
             due_count = 0
             if record is not None:
-                buckets.add(record.last_bucket)
+                buckets.update(run.bucket for run in record.runs[-1:])
                 if oldest_bucket(record) <= self.basis.due_through:
                     due = draft.expire(self.basis.due_through)
                     due_count = sum(run.end - run.first for run in due)
@@ -184,8 +214,8 @@ class Trial:
     def _note_bucket(self, log: _Log, blob: PreparedBlob) -> None:
         """Writes the entry for the sweep, once a log and bucket.
 
-        A bucket that the log's newest blob went to, or that a run lies in, has its entry: entries
-        go with the sweep alone, and nothing is added to what was swept.
+        A bucket that a run lies in has its entry: entries go with the last run of their bucket,
+        or later. Most blobs go where the highest run lies.
         """
         if blob.bucket in log.buckets:
             return

@@ -62,10 +62,13 @@ class RocksBatch:
         self.raw.delete_range(first, end, self._handles[family])
 
 
-def open_rocksdb(folder: Path, *, cache_bytes: int = CACHE_BYTES) -> RocksKeyValue:
+def open_rocksdb(
+    folder: Path, *, cache_bytes: int = CACHE_BYTES, disk_bytes_max: int | None = None
+) -> RocksKeyValue:
     """Opens the database in `folder`, or makes one.
 
-    `cache_bytes` bounds RocksDB's block cache and memtables together. `StoreLocked` when another
+    `cache_bytes` bounds RocksDB's block cache and memtables together; of a small `disk_bytes_max`
+    its log, buffers and files take only a part. `StoreLocked` when another
     process has it, `StoreForeign` when it is not ours, `StoreFailed` when it cannot be read.
     Blocks for the time of a replay: up to about 0.3 s after a crash.
     """
@@ -75,13 +78,16 @@ def open_rocksdb(folder: Path, *, cache_bytes: int = CACHE_BYTES) -> RocksKeyVal
     with faults(f"cannot open the database in {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         cache = Cache(cache_bytes)
-        options = database_options(cache, cache_bytes=cache_bytes)
+        options = database_options(cache, cache_bytes=cache_bytes, disk_bytes_max=disk_bytes_max)
         names = {family.value for family in Family}
         if (folder / _EXISTS).exists():
             foreign = set(Rdict.list_cf(path, options)) - names - {"default"}
             if foreign:
                 raise StoreForeign(f"{folder} holds a database that is none of ours")
-        families = {family.value: family_options(family, cache) for family in Family}
+        families = {
+            family.value: family_options(family, cache, disk_bytes_max=disk_bytes_max)
+            for family in Family
+        }
         return RocksKeyValue(folder, Rdict(path, options, families))
 
 

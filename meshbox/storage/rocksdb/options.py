@@ -29,12 +29,22 @@ _LOG_FILES_MAX: Final = 2
 _LOG_FILE_BYTES_MAX: Final = 1 * MIB
 _BLOB_BUFFER_BYTES: Final = 16 * MIB
 _INDEX_BUFFER_BYTES: Final = 4 * MIB
+_FILE_BYTES: Final = 32 * MIB
+"""Of one table file: so much is written anew at the edge of what was removed."""
+_LEVEL_FILES: Final = 4
+"""Table files of the smallest level: what comes from memory is merged into these alone."""
+_COMPACTION_FILES: Final = 4
+"""Table files written anew at a time, while the old ones are still there."""
+_SHARES: Final = 64
+_SHARE_BYTES_MIN: Final = 1 * MIB
 _BUFFERS_MAX: Final = 4
 """Memtables of a family, all but one being flushed; when all are full a write is refused."""
 _BLOOM_BITS: Final = 10
 
 
-def database_options(cache: Cache, *, cache_bytes: int) -> Options:
+def database_options(
+    cache: Cache, *, cache_bytes: int, disk_bytes_max: int | None = None
+) -> Options:
     """Of the database as a whole, and of the default family, which stays empty."""
     options = Options(raw_mode=True)
     options.create_if_missing(True)  # noqa: FBT003 - the binding takes it so
@@ -46,7 +56,7 @@ def database_options(cache: Cache, *, cache_bytes: int) -> Options:
             cache,
         )
     )
-    options.set_max_total_wal_size(_WAL_BYTES_MAX)
+    options.set_max_total_wal_size(_shared(_WAL_BYTES_MAX, disk_bytes_max))
     options.set_max_open_files(_OPEN_FILES_MAX)
     options.set_keep_log_file_num(_LOG_FILES_MAX)
     options.set_max_log_file_size(_LOG_FILE_BYTES_MAX)
@@ -57,11 +67,16 @@ def database_options(cache: Cache, *, cache_bytes: int) -> Options:
     return options
 
 
-def family_options(family: Family, cache: Cache) -> Options:
+def family_options(family: Family, cache: Cache, *, disk_bytes_max: int | None = None) -> Options:
     """Of one family."""
     blobs = family is Family.BLOB
     options = Options(raw_mode=True)
-    options.set_write_buffer_size(_BLOB_BUFFER_BYTES if blobs else _INDEX_BUFFER_BYTES)
+    buffer_bytes = _BLOB_BUFFER_BYTES if blobs else _INDEX_BUFFER_BYTES
+    options.set_write_buffer_size(_shared(buffer_bytes, disk_bytes_max))
+    file_bytes = _shared(_FILE_BYTES, disk_bytes_max)
+    options.set_target_file_size_base(file_bytes)
+    options.set_max_bytes_for_level_base(_LEVEL_FILES * file_bytes)
+    options.set_max_compaction_bytes(_COMPACTION_FILES * file_bytes)
     options.set_max_write_buffer_number(_BUFFERS_MAX)
     options.set_compression_type(DBCompressionType.none() if blobs else DBCompressionType.zstd())
     options.set_level_compaction_dynamic_level_bytes(True)
@@ -75,6 +90,13 @@ def family_options(family: Family, cache: Cache) -> Options:
         table.set_bloom_filter(_BLOOM_BITS, False)  # noqa: FBT003 - the newer, full filter
     options.set_block_based_table_factory(table)
     return options
+
+
+def _shared(size_bytes: int, disk_bytes_max: int | None) -> int:
+    """Of a small allocation only a part: the log, buffers and files must not be most of it."""
+    if disk_bytes_max is None:
+        return size_bytes
+    return max(_SHARE_BYTES_MIN, min(size_bytes, disk_bytes_max // _SHARES))
 
 
 def live_write() -> WriteOptions:

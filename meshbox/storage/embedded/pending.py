@@ -9,7 +9,7 @@ from meshbox.core.errors import StoreBusy
 from meshbox.core.limits import PENDING_BLOBS_MAX, PENDING_BYTES_MAX
 
 
-class Room:
+class Pending:
     """The blobs and bytes of all deposits under way."""
 
     def __init__(self) -> None:

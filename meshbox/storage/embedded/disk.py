@@ -1,0 +1,81 @@
+"""What the disk has for the store: its allocation, what is free, and what comes back when removed.
+
+A removal gives no space back by itself: RocksDB must rewrite what is left beside it. That is done
+in the background, one stretch at a time, and until it is done the footprint that went is counted
+as returning, so that nothing more goes for the same need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from meshbox.core.errors import StoreBusy, StoreFailed
+from meshbox.core.room import Allocation, DiskSpace
+from meshbox.storage.keyvalue import Family, KeyValue
+
+FreeBytes = Callable[[], int]
+"""Bytes free on the store's disk: a system call of a microsecond."""
+
+
+class Disk:
+    """The space of one store. One owner and one event loop."""
+
+    def __init__(
+        self, key_value: KeyValue, allocation: Allocation, free_bytes: FreeBytes | None
+    ) -> None:
+        """`free_bytes` None: the disk is taken for endless."""
+        self._key_value = key_value
+        self._allocation = allocation
+        self._free_bytes = free_bytes
+        self._returning_bytes = 0
+        self._stretch: tuple[bytes, bytes, int] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def bound_bytes(self, used_bytes: int) -> int | None:
+        """What the footprint may be now, of which `used_bytes` are taken; None: no bound."""
+        return self._allocation.bound_bytes(used_bytes, self._space())
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether nothing may be written until some space came back."""
+        return self._allocation.is_exhausted(self._space())
+
+    def note_removed(self, first: bytes, end: bytes, *, size_bytes: int) -> None:
+        """Blobs of [first, end) were removed: from the next `tidy` on their space is given back."""
+        self._returning_bytes += size_bytes
+        if self._stretch is not None:
+            before_first, before_end, before_bytes = self._stretch
+            first, end = min(first, before_first), max(end, before_end)
+            size_bytes += before_bytes
+        self._stretch = first, end, size_bytes
+
+    def tidy(self) -> None:
+        """Gives back, in the background, the space of what was removed; that is durable now."""
+        if self._stretch is not None and self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def settled(self) -> None:
+        """Returns when everything that was removed is given back."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _work(self) -> None:
+        try:
+            while self._stretch is not None:
+                (first, end, size_bytes), self._stretch = self._stretch, None
+                try:
+                    await self._key_value.reclaim(Family.BLOB, first, end)
+                except (StoreBusy, StoreFailed):
+                    # Nothing is lost: RocksDB gives the space back when it next tidies there, and
+                    # a disk that fails shows at the next write.
+                    return
+                finally:
+                    self._returning_bytes -= size_bytes
+        finally:
+            self._task = None
+
+    def _space(self) -> DiskSpace | None:
+        if self._free_bytes is None:
+            return None
+        return DiskSpace(self._free_bytes(), self._returning_bytes)
