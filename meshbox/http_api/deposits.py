@@ -23,10 +23,7 @@ async def client_blobs(tree: BlobTree, *, ids: IdRule, dialect: Dialect) -> list
     """
     counts = count_blobs(tree)
     check_counts(topics=counts.topics, logs=counts.logs, blobs=counts.blobs)
-    for topic, authors in tree.items():
-        ids.check(topic)
-        for author in authors:
-            ids.check(author)
+    ids.check_all(tree)
     blobs: list[ClientBlob] = []
     decoded = 0
     for topic, author, seq, raw in blobs_of(tree):

@@ -53,10 +53,7 @@ class NumberedLogs:
         heights = decode_heights(body)
         counts = count_heights(heights)
         check_counts(topics=counts.topics, logs=counts.logs)
-        for topic, authors in heights.items():
-            self._ids.check(topic)
-            for author in authors:
-                self._ids.check(author)
+        self._ids.check_all(heights)
         return heights
 
     async def _get_later(self, exchange: Exchange, *, seconds: float) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -41,6 +42,15 @@ class IdRule(Enum):
         """`InvalidId` for a name that the rule forbids."""
         if self is IdRule.HEX64 and not _HEX64.fullmatch(name):
             raise InvalidId(f"{name[:80]!r} is not 64 hex digits")
+
+    def check_all(self, topics: Mapping[str, Iterable[str]]) -> None:
+        """The same for topics and the authors in each."""
+        if self is IdRule.ANY:
+            return
+        for topic, authors in topics.items():
+            self.check(topic)
+            for author in authors:
+                self.check(author)
 
 
 ALL_GENERATIONS = frozenset(Generation)

@@ -59,6 +59,13 @@ class Page(NamedTuple):
 NOTHING = Page((), more=False, bytes_max=0, bytes_bound=0)
 
 
+def has_nothing_above(record: LogRecord, height: int | None) -> bool:
+    """Whether nothing is held above `height` (None: anything), not even what is due or is just
+    being filled: then only a change of the record can bring anything new. O(1)."""
+    runs = record.runs
+    return not runs or (height is not None and runs[-1].end <= height + 1)
+
+
 def new_in(
     record: LogRecord, height: int | None, *, filling: Filling, retention: Retention, now_ms: int
 ) -> NewInLog | None:
@@ -66,9 +73,9 @@ def new_in(
 
     O(1) when nothing is, else O(runs).
     """
-    first = 0 if height is None else height + 1
-    if not record.runs or record.runs[-1].end <= first:
+    if has_nothing_above(record, height):
         return None
+    first = 0 if height is None else height + 1
     end = filling.stop_below(record.log, above=height)
     end = SEQ_END if end is None else end
     if end <= first:
@@ -84,15 +91,6 @@ def new_in(
     size = sum(_part_bytes(run, first, end) for run in runs)
     bound = sum(run.bytes for run in runs)
     return NewInLog(record.log, seqs, size, bound, max(run.largest_bytes for run in runs))
-
-
-def nothing_above(records: Iterable[LogRecord], authors: Mapping[str, int]) -> bool:
-    """Whether nothing is held above the heights that a client named, not even what is due or is
-    just being filled: then only a change of the records can bring it anything new."""
-    return all(
-        not record.runs or record.runs[-1].end <= authors.get(record.log.author, -1) + 1
-        for record in records
-    )
 
 
 def page_of(
@@ -119,11 +117,27 @@ def page_of(
     )
 
 
+def has_seen_all(record: LogRecord, height: int) -> bool:
+    """Whether 0 … `height` are plainly held or expired; False means: look closer."""
+    runs = record.runs
+    if runs and runs[0].first == 0 and runs[0].end > height:
+        return True
+    end = 0
+    for ranges in record.expired:
+        if ranges and ranges.pairs[0][0] <= end:
+            end = max(end, ranges.pairs[0][1])
+    for run in runs:
+        if end > height or run.first > end:
+            break
+        end = max(end, run.end)
+    return end > height
+
+
 def missing_of(record: LogRecord | None, height: int) -> SeqRanges:
     """What a client at `height` should upload of a log. O(runs)."""
     if record is None:
         return SeqRanges.of(0, min(height + 1, SEQ_END))
-    return EMPTY if _has_seen_all(record, height) else record.missing(height)
+    return EMPTY if has_seen_all(record, height) else record.missing(height)
 
 
 def share_out(
@@ -174,16 +188,3 @@ def _part_bytes(run: Run, first: int, end: int) -> int:
     if run.first >= first and run.end <= end:
         return run.bytes
     return run.bytes * (min(run.end, end) - max(run.first, first)) // (run.end - run.first)
-
-
-def _has_seen_all(record: LogRecord, height: int) -> bool:
-    """Whether 0 … `height` are plainly held or expired; False means: look closer."""
-    end = 0
-    for ranges in record.expired:
-        if ranges and ranges.pairs[0][0] <= end:
-            end = max(end, ranges.pairs[0][1])
-    for run in record.runs:
-        if end > height or run.first > end:
-            break
-        end = max(end, run.end)
-    return end > height

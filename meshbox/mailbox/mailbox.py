@@ -41,9 +41,10 @@ from meshbox.mailbox.deposit import ClientBlob, ClientTag, check_counts, new_blo
 from meshbox.mailbox.fetch_plan import (
     NewInLog,
     Page,
+    has_nothing_above,
+    has_seen_all,
     missing_of,
     new_in,
-    nothing_above,
     page_of,
     share_out,
 )
@@ -181,9 +182,11 @@ class Mailbox:
                 in_topic += self._new_in(part, authors)
                 await pace.worked(len(part))
             new.append(in_topic)
-            if len(records) <= IDLE_POLL_LOGS_MAX and nothing_above(records, authors):
+            if len(records) <= IDLE_POLL_LOGS_MAX and all(
+                has_nothing_above(record, authors.get(record.log.author)) for record in records
+            ):
                 basis.append(TopicRecords(namespace, topic, records))
-            known = {record.log.author: record for record in records}
+            known: dict[str, LogRecord] = {record.log.author: record for record in records}
             for asked in _parts(tuple(authors.items())):
                 missing.update(_missing_in(asked, known, namespace=namespace, topic=topic))
                 await pace.worked(len(asked))
@@ -281,6 +284,8 @@ class Mailbox:
         found: list[NewInLog] = []
         for record in records:
             height = authors.get(record.log.author)
+            if has_nothing_above(record, height):
+                continue
             new = new_in(record, height, filling=self._filling, retention=retention, now_ms=now_ms)
             if new is not None:
                 found.append(new)
@@ -289,15 +294,18 @@ class Mailbox:
 
 def _missing_in(
     asked: Iterable[tuple[str, int]],
-    known: Mapping[Author, LogRecord],
+    known: Mapping[str, LogRecord],
     *,
     namespace: Namespace,
     topic: Topic,
 ) -> dict[LogId, SeqRanges]:
     missing: dict[LogId, SeqRanges] = {}
     for name, height in asked:
+        record = known.get(name)
+        if record is not None and has_seen_all(record, height):
+            continue
         author = parse_author(name)
-        seqs = missing_of(known.get(author), height)
+        seqs = missing_of(record, height)
         if seqs:
             missing[LogId(namespace, topic, author)] = seqs
     return missing
