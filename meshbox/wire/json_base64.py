@@ -21,6 +21,7 @@ SLICE_CHARACTERS = 1 * MIB
 """Characters decoded at a time, about 2 ms; a multiple of four."""
 
 _QUOTE = ord('"')
+_WHOLE = msgspec.json.Decoder(bytes)
 
 
 def decoded_bytes_max(text: msgspec.Raw) -> int:
@@ -30,6 +31,9 @@ def decoded_bytes_max(text: msgspec.Raw) -> int:
 
 def decode_slices(text: msgspec.Raw) -> Iterator[bytes]:
     """The bytes of a blob, a slice at a time; `BodyInvalid` unless it is canonical base64."""
+    if len(text) <= SLICE_CHARACTERS:
+        yield _decode_whole(text)
+        return
     digits = _digits(text)
     # binascii takes "AAAA=" for "AAAA".
     if len(digits) % 4:
@@ -41,6 +45,19 @@ def decode_slices(text: msgspec.Raw) -> Iterator[bytes]:
             raise BodyInvalid("a blob is not base64: padding before its end")
         yield data
     yield _decode(digits[last:])
+
+
+def _decode_whole(text: msgspec.Raw) -> bytes:
+    """A blob that is one slice: msgspec decodes it twice as fast as binascii, escapes and all."""
+    try:
+        data = _WHOLE.decode(text)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BodyInvalid(f"a blob is not a base64 string: {error}") from error
+    # msgspec takes "AB==" for "AA==", and resolves escapes.
+    rest = len(data) % 3
+    if rest and memoryview(text)[-5:-1] != _last_digits(data):
+        return _decode(_digits(text))
+    return data
 
 
 def _digits(text: msgspec.Raw) -> memoryview:
@@ -70,6 +87,11 @@ def _decode(digits: memoryview) -> bytes:
         raise BodyInvalid("a blob is not base64: padding that nothing needs")
     rest = len(data) % 3
     # binascii takes "AB==" for "AA==": the bits that no byte has may be anything.
-    if rest and binascii.b2a_base64(data[-rest:], newline=False) != digits[-4:]:
+    if rest and _last_digits(data) != digits[-4:]:
         raise BodyInvalid("a blob is not base64: bits after its end")
     return data
+
+
+def _last_digits(data: bytes) -> bytes:
+    """The last four digits of `data`, which ends within them."""
+    return binascii.b2a_base64(data[-(len(data) % 3) :], newline=False)
