@@ -293,11 +293,23 @@ ADDRESS_LENGTH_MAX: Final = 2_048
 DISCOVERED_PEERS_MAX: Final = 1_024
 """Names remembered a browsed mDNS service: four times the hosts of a /24 network."""
 
+DISCOVERED_STRANGERS_MAX: Final = 32
+"""Discovered names believed before they were heard twice; beyond these somebody is inventing."""
+
+INTRODUCED_MAX: Final = 64
+"""Discovered nodes that are dialled at a time without ever having proven their key."""
+
 DISCOVERED_ENDPOINTS_MAX: Final = 16
 """Addresses kept of one discovered peer, all names that claim its id together."""
 
 DISCOVERY_TXT_BYTES_MAX: Final = 1_024
 """Bytes of a TXT record that are looked at; our own has about 100 (RFC 6763, 6.2: up to 1,300)."""
+
+DISCOVERY_RECORDS_MAX: Final = 1_500
+"""New mDNS records after which those of strangers are dropped; zeroconf holds 10,000 in all."""
+
+DISCOVERY_KNOWN_MAX: Final = 64
+"""Known answers in one mDNS question: about 5 kB; whoever is not among them answers once more."""
 
 DISCOVERY_LOOKUPS_MAX: Final = 16
 """mDNS names whose missing records are asked for at one time; the rest waits for the next round."""

@@ -26,6 +26,7 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo
 
 from meshbox.core.limits import (
     DISCOVERED_PEERS_MAX,
+    DISCOVERY_KNOWN_MAX,
     DISCOVERY_LOOKUPS_MAX,
     DISCOVERY_ROUND_NAMES_MAX,
 )
@@ -36,6 +37,8 @@ from meshbox.discovery.responder import Responder
 from meshbox.discovery.roster import Roster
 
 ASK_INTERVAL_S = 10.0
+ASK_IN_A_FLOOD_S = 2.0
+"""Where inventions fill the sockets, announcements and answers are lost."""
 PROBE_TICK_S = 0.5
 SETTLE_S = (1.5, 2.5)
 """Old records expire 1 s after new ones, young ones 1 s after the repeated announcement."""
@@ -57,7 +60,10 @@ class Browser(Generic[F]):
         own_instance: str | None,
         on_change: Callable[[], None],
     ) -> None:
-        self.roster: Roster[F] = Roster(names_max=DISCOVERED_PEERS_MAX)
+        self.roster: Roster[F] = Roster(
+            names_max=DISCOVERED_PEERS_MAX,
+            last_heard=lambda name: questions.heard_ms(responder.zeroconf, name),
+        )
         self._zeroconf = responder.zeroconf
         self._type = type_
         self._read = read
@@ -92,7 +98,7 @@ class Browser(Generic[F]):
 
     def ask(self) -> None:
         """Asks everybody to show up who is not on the roster."""
-        known = [name for name, _ in self.roster.entries()]
+        known = self.roster.credible_names()[:DISCOVERY_KNOWN_MAX]
         questions.send(self._zeroconf, questions.for_instances(self._zeroconf, self._type, known))
 
     def _changed(
@@ -160,6 +166,8 @@ class Browser(Generic[F]):
         if item is None:
             self.roster.forget(name)
         else:
+            if name in self.roster:
+                self.roster.heard(name, at_ms=questions.heard_ms(self._zeroconf, name))
             self.roster.note(name, item, now_ms=current_time_millis())
         self._on_change()
 
@@ -168,10 +176,14 @@ class Browser(Generic[F]):
         self._on_change()
 
     async def _ask_again_and_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        asked_s = loop.time()
         while True:
-            await asyncio.sleep(ASK_INTERVAL_S)
-            self.ask()
-            self._review()
+            await asyncio.sleep(ASK_IN_A_FLOOD_S)
+            if self.roster.has_strangers or loop.time() - asked_s > ASK_INTERVAL_S - 1:
+                asked_s = loop.time()
+                self.ask()
+                self._review()
 
     def _review(self) -> None:
         """Reads again what is cached, first what found no room or no answer before."""
@@ -193,6 +205,8 @@ class Browser(Generic[F]):
                 self.roster.prove(name, now_ms=now_ms)
             else:
                 self.roster.heard(name, at_ms=questions.heard_ms(self._zeroconf, name))
+        if self.roster.has_changes:
+            self._on_change()
         silence = self.roster.silence(now_ms=now_ms)
         if silence.ask:
             questions.send(self._zeroconf, questions.for_locations(silence.ask))

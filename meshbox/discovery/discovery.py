@@ -20,7 +20,9 @@ from meshbox.core.errors import DiscoveryFailed
 from meshbox.core.ids import NodeId
 from meshbox.discovery.announcement import Announcement, Record, records_of
 from meshbox.discovery.announcer import Announcer
+from meshbox.discovery.background import begin
 from meshbox.discovery.browser import Browser
+from meshbox.discovery.cache_guard import CacheGuard
 from meshbox.discovery.changes import mailbox_events, peer_events
 from meshbox.discovery.events import (
     CloneSeen,
@@ -36,7 +38,8 @@ from meshbox.discovery.responder import Responder
 from meshbox.discovery.roster import Roster
 from meshbox.discovery.swarm.responder import SwarmResponder
 
-_CLONES_REMEMBERED = 16
+CLONES_TOLD_MAX = 16
+"""By then the operator knows; whoever goes on inventing them is not listened to."""
 _NOTICES_MAX = 64
 
 
@@ -73,7 +76,7 @@ class Discovery:
         self._is_moved = False
         self._is_stopped = False
         self._notices: deque[Event] = deque(maxlen=_NOTICES_MAX)
-        self._clones: deque[str] = deque(maxlen=_CLONES_REMEMBERED)
+        self._clones: set[str] = set()
         self._trouble: str | None = None
         self._woken = asyncio.Event()
         self._moving = asyncio.Lock()
@@ -83,6 +86,7 @@ class Discovery:
         self._nodes: Browser[Peer] | None = None
         self._mailboxes: Browser[Mailbox] | None = None
         self._swarm: SwarmResponder | None = None
+        self._guard: CacheGuard | None = None
 
     @property
     def peers(self) -> list[Peer]:
@@ -133,8 +137,9 @@ class Discovery:
         except BaseException:
             await self.stop()
             raise
+        self._guard = CacheGuard(self._responder.zeroconf, kept=self._kept)
         for work in [*self._start_browsing(), watch_network(self._look), self._tell()]:
-            self._begin(work)
+            self._tasks.append(begin(work))
 
     async def announce(self, announcement: Announcement) -> None:
         """Replaces what is announced, without a goodbye in between. `DiscoveryFailed`."""
@@ -154,19 +159,16 @@ class Discovery:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for browser in (self._nodes, self._mailboxes):
-            if browser is not None:
-                await browser.stop()
+        for browser in self._browsers():
+            await browser.stop()
+        if self._guard is not None:
+            self._guard.stop()
+            self._guard = None
         responder, announcer, swarm = self._responder, self._announcer, self._swarm
         self._nodes = self._mailboxes = self._announcer = self._swarm = None
         if responder is not None and announcer is not None and swarm is not None:
             await announcer.hush()
             await asyncio.gather(responder.close(), swarm.close())
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        task.add_done_callback(_report_failure)
-        self._tasks.append(task)
 
     def _start_browsing(self) -> list[Coroutine[Any, Any, None]]:
         assert self._responder is not None
@@ -197,8 +199,8 @@ class Discovery:
         claim = read_node(resolved)
         if claim is None or claim.peer.node_id != self._node_id:
             return claim.peer if claim else None
-        if claim.run not in (self._run, *self._clones):
-            self._clones.append(claim.run)
+        if claim.run not in (self._run, *self._clones) and len(self._clones) < CLONES_TOLD_MAX:
+            self._clones.add(claim.run)
             self._notices.append(CloneSeen(claim.peer))
         return None
 
@@ -246,9 +248,14 @@ class Discovery:
         self._ask()
 
     def _ask(self) -> None:
-        for browser in (self._nodes, self._mailboxes):
-            if browser is not None:
-                browser.ask()
+        for browser in self._browsers():
+            browser.ask()
+
+    def _browsers(self) -> list[Browser[Peer] | Browser[Mailbox]]:
+        return [browser for browser in (self._nodes, self._mailboxes) if browser is not None]
+
+    def _kept(self) -> list[str]:
+        return [name for browser in self._browsers() for name in browser.roster.credible_names()]
 
     async def _announce(self, interfaces: tuple[Interface, ...]) -> None:
         assert self._announcer is not None
@@ -291,12 +298,3 @@ class Discovery:
     def _mailbox_rosters(self) -> list[Roster[Mailbox]]:
         browsed = (self._mailboxes, self._swarm)
         return [speaker.roster for speaker in browsed if speaker is not None]
-
-
-def _report_failure(task: asyncio.Task[None]) -> None:
-    """Hands a bug of ours or of the listener to the event loop's handler."""
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        task.get_loop().call_exception_handler(
-            {"message": "discovery ended", "exception": error, "task": task}
-        )

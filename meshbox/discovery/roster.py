@@ -8,16 +8,23 @@ addresses at which TLS fails, and takes none away. DNS names are folded, keys ne
 
     heard ──6 s without a word──> asked ──3 times, 1 s apart, no answer──> dead ──> forgotten
 
-Invariants: at most `names_max` names; the oldest that never proved itself goes first. Changes are
+Anybody can invent thousands of names a second. A name is credible when it was heard twice (who is
+there announces more than once, and answers), when it proved itself, or while there are few others:
+the first `strangers_max` are believed at once, so that nobody waits where nobody forges. What is
+not credible is remembered and not told.
+
+Invariants: at most `names_max` names; the oldest that was heard only once goes first. Changes are
 differences between what was told and what is, so however slowly they are taken they need no more
 room than the names do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
+from meshbox.core.limits import DISCOVERED_STRANGERS_MAX
 from meshbox.discovery.found import Found
 
 SILENCE_MS = 6_000
@@ -43,14 +50,38 @@ class _Entry(Generic[F]):
     heard_ms: float
     asked_ms: float = 0.0
     tries: int = 0
+    is_known: bool = False
     is_proven: bool = False
+    is_early: bool = False
+
+    @property
+    def is_credible(self) -> bool:
+        return self.is_known or self.is_early
+
+
+def _never(_: str) -> float:
+    return 0.0
 
 
 class Roster(Generic[F]):
-    """The names heard of one service."""
+    """The names heard of one service.
 
-    def __init__(self, *, names_max: int) -> None:
+    `last_heard` says when a name was heard last, for whoever is about to make room: the news may
+    not have come by `heard` yet.
+    """
+
+    def __init__(
+        self,
+        *,
+        names_max: int,
+        strangers_max: int = DISCOVERED_STRANGERS_MAX,
+        last_heard: Callable[[str], float] = _never,
+    ) -> None:
         self._names_max = names_max
+        self._strangers_max = strangers_max
+        self._last_heard = last_heard
+        self._unknown: dict[str, None] = {}
+        self._early = 0
         self._entries: dict[str, _Entry[F]] = {}
         self._names_of: dict[str, dict[str, None]] = {}
         self._told: dict[str, F] = {}
@@ -63,13 +94,22 @@ class Roster(Generic[F]):
         """Every name with what it claims to be."""
         return [(entry.name, entry.item) for entry in self._entries.values()]
 
+    @property
+    def has_strangers(self) -> bool:
+        """Whether there are names that are not credible: somebody is inventing them."""
+        return bool(self._unknown)
+
+    def credible_names(self) -> list[str]:
+        """The names that were heard again or believed at once."""
+        return [entry.name for entry in self._entries.values() if entry.is_credible]
+
     def current(self) -> list[F]:
-        """Everything found, once a key."""
+        """Everything credible, once a key."""
         found = (self._merged(key) for key in self._names_of)
         return [item for item in found if item is not None]
 
     def ages(self, *, now_ms: float) -> list[tuple[F, float]]:
-        """Everything found, once a key, with the milliseconds since it was heard last."""
+        """Everything credible, once a key, with the milliseconds since it was heard last."""
         aged = []
         for key, names in self._names_of.items():
             item = self._merged(key)
@@ -84,7 +124,7 @@ class Roster(Generic[F]):
         if entry is None:
             if len(self._entries) >= self._names_max and not self._make_room():
                 return False
-            self._entries[name.lower()] = _Entry(name, item, now_ms)
+            self._add(_Entry(name, item, now_ms))
         else:
             self._unlink(entry)
             entry.item = item
@@ -97,16 +137,21 @@ class Roster(Generic[F]):
         entry = self._entries.pop(name.lower(), None)
         if entry is not None:
             self._unlink(entry)
+            self._no_stranger(entry)
 
     def heard(self, name: str, *, at_ms: float) -> None:
         """A record of `name` came at `at_ms`."""
         entry = self._entries[name.lower()]
-        entry.heard_ms = max(entry.heard_ms, at_ms)
+        if at_ms > entry.heard_ms:
+            entry.heard_ms = at_ms
+            self._believe(entry)
 
     def prove(self, name: str, *, now_ms: float) -> None:
         """What `name` claims to be is connected: alive, and no invention."""
         self.heard(name, at_ms=now_ms)
-        self._entries[name.lower()].is_proven = True
+        entry = self._entries[name.lower()]
+        entry.is_proven = True
+        self._believe(entry)
 
     def silence(self, *, now_ms: float) -> Silence:
         """Whom to ask and whom to give up at `now_ms`; what is to be asked counts as asked."""
@@ -124,6 +169,11 @@ class Roster(Generic[F]):
                 dead.append(entry.name)
         return Silence(ask, dead)
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether there may be something to take."""
+        return bool(self._dirty)
+
     def take_changes(self) -> list[tuple[F | None, F | None]]:
         """What was told and what is, for every key where they differ; it is told from now on."""
         changes = []
@@ -139,7 +189,7 @@ class Roster(Generic[F]):
     def _merged(self, key: str) -> F | None:
         """What the names of `key` claim together; the name that spells the key speaks first."""
         names = sorted(
-            self._names_of.get(key, ()),
+            (name for name in self._names_of.get(key, ()) if self._entries[name].is_credible),
             key=lambda name: not self._entries[name].name.startswith(key),
         )
         if not names:
@@ -154,7 +204,38 @@ class Roster(Generic[F]):
             del self._names_of[entry.item.key]
         self._dirty[entry.item.key] = None
 
+    def _add(self, entry: _Entry[F]) -> None:
+        self._entries[entry.name.lower()] = entry
+        entry.is_early = self._early < self._strangers_max
+        if entry.is_early:
+            self._early += 1
+        else:
+            self._unknown[entry.name.lower()] = None
+
+    def _believe(self, entry: _Entry[F]) -> None:
+        if not entry.is_known:
+            entry.is_known = True
+            self._no_stranger(entry)
+            self._dirty[entry.item.key] = None
+
+    def _no_stranger(self, entry: _Entry[F]) -> None:
+        """It was heard again, or it is gone: another may be believed at once."""
+        self._unknown.pop(entry.name.lower(), None)
+        self._early -= entry.is_early
+        entry.is_early = False
+
     def _make_room(self) -> bool:
+        """Forgets the oldest name that was heard only once; else the oldest that is not proven.
+
+        Those believed at once stay while there are others: a place among them that became free
+        each time would be another invention believed.
+        """
+        while self._unknown:
+            entry = self._entries[next(iter(self._unknown))]
+            self.heard(entry.name, at_ms=self._last_heard(entry.name))
+            if not entry.is_known:
+                self.forget(entry.name)
+                return True
         oldest = next((entry for entry in self._entries.values() if not entry.is_proven), None)
         if oldest is not None:
             self.forget(oldest.name)

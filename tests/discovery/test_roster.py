@@ -99,6 +99,52 @@ def test_an_answer_gives_all_tries_back() -> None:
     assert asked == [["a.x"]] * TRIES_MAX + [[]]
 
 
+def test_beyond_a_few_strangers_only_who_was_heard_again_is_told() -> None:
+    found: Roster[Mailbox] = Roster(names_max=NAMES_MAX, strangers_max=1)
+    for name in ("a", "b", "c"):
+        found.note(f"{name}.x", mailbox(name, 1), now_ms=0)
+    assert keys(found) == ["a"]
+    assert [after and after.key for _, after in found.take_changes()] == ["a"]
+    assert found.has_strangers
+    assert found.credible_names() == ["a.x"]
+    found.heard("b.x", at_ms=0)
+    assert not found.has_changes
+    found.heard("b.x", at_ms=200)
+    assert found.has_changes
+    assert [after and after.key for _, after in found.take_changes()] == ["b"]
+    found.prove("c.x", now_ms=0)
+    assert keys(found) == ["a", "b", "c"]
+    assert not found.has_strangers
+
+
+def test_who_is_gone_or_known_lets_another_be_believed_at_once() -> None:
+    found: Roster[Mailbox] = Roster(names_max=NAMES_MAX, strangers_max=1)
+    found.note("a.x", mailbox("a", 1), now_ms=0)
+    found.heard("a.x", at_ms=1)
+    found.note("b.x", mailbox("b", 1), now_ms=0)
+    found.forget("b.x")
+    found.note("c.x", mailbox("c", 1), now_ms=0)
+    assert keys(found) == ["a", "c"]
+
+
+def test_who_was_believed_at_once_does_not_make_room_for_inventions() -> None:
+    found: Roster[Mailbox] = Roster(names_max=2, strangers_max=1)
+    for name in ("a", "b", "c"):
+        found.note(f"{name}.x", mailbox(name, 1), now_ms=0)
+    assert [name for name, _ in found.entries()] == ["a.x", "c.x"]
+    assert keys(found) == ["a"]
+
+
+def test_who_was_heard_again_meanwhile_is_not_who_makes_room() -> None:
+    again = {"a.x": 200.0}
+    found: Roster[Mailbox] = Roster(
+        names_max=2, strangers_max=0, last_heard=lambda name: again.get(name, 0.0)
+    )
+    for name in ("a", "b", "c"):
+        found.note(f"{name}.x", mailbox(name, 1), now_ms=0)
+    assert [name for name, _ in found.entries()] == ["a.x", "c.x"]
+
+
 class AgainstModel(RuleBasedStateMachine):
     """Names and keys in any order: the roster holds what a dict would, and tells every change."""
 

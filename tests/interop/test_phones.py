@@ -19,6 +19,7 @@ import pytest
 
 from meshbox.core.ids import NodeId
 from meshbox.discovery.swarm.packet import answer, label_of, query
+from scripts.demo_steps.waiting import Stopwatch, until
 from tests.discovery.swarm.captured import ANSWER_060, ANSWER_065, LABEL, TYPE
 from tests.interop.phone import Age, Phone, build
 from tests.lab import Lab, require_lab
@@ -37,6 +38,9 @@ GONE_S_MAX = 5.0
 PATIENCE_S = 15.0
 DIALECTS = ("standard", "swarm")
 ROOT = Path(__file__).parents[2]
+FLOODER = ROOT / "tests" / "discovery" / "flooder.py"
+PEERS_DIALLED_MAX = 512
+"""Of some ten thousand that were invented."""
 TAP = ROOT / "tests" / "discovery" / "swarm" / "tap.py"
 
 Programs = dict[Age, Path]
@@ -153,6 +157,33 @@ def test_beside_an_avahi_on_the_same_machine(
         assert daemon.poll() is None, said
         found_and_gone(lab, tmp_path, programs, record_property)
         assert daemon.poll() is None
+
+
+def test_nodes_and_phones_find_each_other_in_a_flood(
+    tmp_path: Path, programs: Programs, record_property: Record
+) -> None:
+    """Two thousand inventions a second: the nodes connect, and phones list them."""
+    with Lab(machines=4) as lab, node_on(lab, 0, tmp_path) as old:
+        flooder = [sys.executable, str(FLOODER), "many"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        flood = lab.run(lab.machines[2], flooder, stdout=subprocess.PIPE, env=environment)
+        assert flood.stdout is not None
+        assert flood.stdout.readline() == b"flooding\n"
+        phone = Phone(lab, lab.machines[3], programs[Age.OLD], "browse", "swarm", "dashchat")
+        with node_on(lab, 1, tmp_path) as new:
+            watch = Stopwatch()
+            for node in (old, new):
+                phone.lists(label_of(NodeId(node.node_id)), within_s=PATIENCE_S)
+
+            def are_connected() -> bool:
+                peers = old.status()["peers"]
+                return any((p["node_id"], p["state"]) == (new.node_id, "connected") for p in peers)
+
+            assert until(are_connected, seconds=PATIENCE_S)
+            record_property("connected_s", round(watch.ms / 1000, 2))
+            assert len(old.status()["peers"]) < PEERS_DIALLED_MAX
+            assert old.stop() == 0
+            assert new.stop() == 0
 
 
 @pytest.mark.parametrize("age", Age)

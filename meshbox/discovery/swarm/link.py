@@ -72,6 +72,7 @@ class Link:
         self._cycle = Cycle(now_ms=self._now_ms(), chance=_chance(), asks=asks)
         self._socket = _open(index)
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = 0.0
         self._looked_ms = self._now_ms()
         self._loop.add_reader(self._socket.fileno(), self._readable)
         self._set_timer()
@@ -172,9 +173,10 @@ class Link:
     def _set_timer(self) -> None:
         due_ms = min(self._cycle.next_ms, self._looked_ms + _LOOK_MS)
         if self._timer is not None:
-            if self._timer.when() * 1000 <= due_ms:
+            if self._timer_ms <= due_ms:
                 return
             self._timer.cancel()
+        self._timer_ms = due_ms
         self._timer = self._loop.call_at(due_ms / 1000, self._tick)
 
     def _now_ms(self) -> float:

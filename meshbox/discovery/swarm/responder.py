@@ -106,7 +106,7 @@ class SwarmResponder:
         else:
             now_ms = asyncio.get_running_loop().time() * 1000
             if name in self.roster:
-                self.roster.prove(name, now_ms=now_ms)
+                self.roster.heard(name, at_ms=now_ms)
             self.roster.note(name, mailbox, now_ms=now_ms)
         self._on_change()
 
