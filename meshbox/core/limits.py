@@ -269,6 +269,10 @@ HANDSHAKE_MS_MAX: Final = 5_000
 WANT_PATIENCE_MS: Final = 2_000
 """Milliseconds without an answer after which another holder is asked (design.md 9)."""
 
+WANT_TYPICAL_TIMES: Final = 4
+"""Times the usual time of the next holder that an owner of a log may be silent, where that is more
+than `WANT_PATIENCE_MS`."""
+
 WANT_STALL_MS: Final = 30_000
 """Milliseconds without any answer after which the session is ended as stalled."""
 

@@ -6,7 +6,9 @@ All methods are plain calls from one thread; time comes in as monotonic millisec
 
 Rules (design.md 4.12, 9): a log is asked of one peer at a time, so that it grows in ascending
 order; an owner that is silent for `WANT_PATIENCE_MS` loses the log to the next peer that offers
-it; when a session ends, its logs are free at once. While a log is being filled, fetches stop
+it, unless that one usually takes a good part of this time itself: when all are slow, or we are,
+asking another makes nothing quicker, and everything come twice. When a session ends, its logs are
+free at once. While a log is being filled, fetches stop
 below the lowest number wanted: as long as it gains, at most `FILLING_HOLD_MS_MAX` a day, and not
 for the sake of a peer that broke a promise in it.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Final
 
 from meshbox.core.ids import LogId, NodeId
 from meshbox.core.limits import (
@@ -22,9 +25,14 @@ from meshbox.core.limits import (
     FILLING_GAIN_MS,
     FILLING_HOLD_MS_MAX,
     FILLING_LOGS_MAX,
+    SYNC_STREAMS_MAX,
     WANT_PATIENCE_MS,
+    WANT_TYPICAL_TIMES,
 )
 from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
+
+_LEARNT_OF: Final = 4
+"""One of so many parts of the moving average is the last time."""
 
 
 @dataclass(slots=True)
@@ -36,6 +44,8 @@ class _LogWants:
     owner: NodeId | None = None
     heard_ms: int = 0
     """When the owner was asked or last answered."""
+    asked_ms: int | None = None
+    """When the owner was asked, until something of it is stored."""
     gained_ms: int = 0
     """When the log was first wanted or last gained a number."""
 
@@ -51,12 +61,14 @@ class _Hold:
 class WantLedger:
     """The wants of one node. Memory: the unsettled pages of the connected peers."""
 
-    __slots__ = ("_holds", "_logs", "_woken")
+    __slots__ = ("_holds", "_logs", "_typical_ms", "_woken")
 
     def __init__(self) -> None:
         self._logs: dict[LogId, _LogWants] = {}
         self._holds: OrderedDict[LogId, _Hold] = OrderedDict()
         self._woken: set[NodeId] = set()
+        self._typical_ms: OrderedDict[NodeId, float] = OrderedDict()
+        """From asking a peer to its first blob being stored: a moving average."""
 
     def declare(self, peer: NodeId, log: LogId, lacking: SeqRanges, *, now_ms: int) -> None:
         """`peer` offers `lacking`, all that it could give us of `log` now; empty: nothing more."""
@@ -72,13 +84,16 @@ class WantLedger:
     def claim(self, peer: NodeId, log: LogId, *, now_ms: int) -> bool:
         """Whether `peer`, which must have been declared, may be asked for `log` now.
 
-        If not, `take_woken` names it when the log is free; after `WANT_PATIENCE_MS` without a
-        word from the owner another claim succeeds.
+        If not, `take_woken` names it when the log is free; after `WANT_PATIENCE_MS`, or
+        `WANT_TYPICAL_TIMES` the time that `peer` usually takes, without a word from the owner
+        another claim succeeds.
         """
         wants = self._logs[log]
         taken = wants.owner is not None and wants.owner != peer
-        if taken and now_ms - wants.heard_ms < WANT_PATIENCE_MS:
+        if taken and now_ms - wants.heard_ms < self._patience_ms(peer):
             return False
+        if taken or wants.asked_ms is None:
+            wants.asked_ms = now_ms
         wants.owner, wants.heard_ms = peer, now_ms
         return True
 
@@ -94,6 +109,7 @@ class WantLedger:
             return
         wants.heard_ms = now_ms
         if gained:
+            self._learn(peer, wants, now_ms)
             self._count_hold(log, min(now_ms - wants.gained_ms, FILLING_GAIN_MS), now_ms)
             wants.gained_ms = now_ms
 
@@ -107,7 +123,7 @@ class WantLedger:
         """Nothing is asked of `peer` in `log` any more; others that offer it are woken."""
         wants = self._logs.get(log)
         if wants is not None and wants.owner == peer:
-            wants.owner = None
+            wants.owner = wants.asked_ms = None
             self._woken.update(other for other in wants.offered if other != peer)
 
     def take_woken(self) -> frozenset[NodeId]:
@@ -151,6 +167,20 @@ class WantLedger:
         wants.broken.discard(peer)
         if not wants.offered:
             del self._logs[log]
+
+    def _patience_ms(self, peer: NodeId) -> float:
+        return max(WANT_PATIENCE_MS, WANT_TYPICAL_TIMES * self._typical_ms.get(peer, 0.0))
+
+    def _learn(self, peer: NodeId, wants: _LogWants, now_ms: int) -> None:
+        """How long `peer` takes, by what it was asked for last."""
+        if wants.asked_ms is None:
+            return
+        took_ms = now_ms - wants.asked_ms
+        wants.asked_ms = None
+        typical_ms = self._typical_ms.pop(peer, float(took_ms))
+        self._typical_ms[peer] = typical_ms + (took_ms - typical_ms) / _LEARNT_OF
+        if len(self._typical_ms) > SYNC_STREAMS_MAX:
+            self._typical_ms.popitem(last=False)
 
     def _count_hold(self, log: LogId, gained_after_ms: int, now_ms: int) -> None:
         held_ms = self._held_ms(log, now_ms)

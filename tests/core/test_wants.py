@@ -12,6 +12,8 @@ from meshbox.core.limits import (
     FILLING_HOLD_MS_MAX,
     FILLING_LOGS_MAX,
     WANT_PATIENCE_MS,
+    WANT_STALL_MS,
+    WANT_TYPICAL_TIMES,
 )
 from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
 from meshbox.core.wants import WantLedger
@@ -44,6 +46,34 @@ def test_an_owner_that_answers_keeps_the_log() -> None:
     ledger.answered(B, LOG, gained=EMPTY, now_ms=9_999)
     assert not ledger.claim(B, LOG, now_ms=WANT_PATIENCE_MS + 1_499)
     assert ledger.claim(B, LOG, now_ms=WANT_PATIENCE_MS + 1_500)
+
+
+def test_who_is_no_quicker_does_not_take_a_log_over() -> None:
+    """When all are slow (or we are), asking another would only make everything come twice."""
+    ledger = offered_by(A, B)
+    other = LOG._replace(author=parse_author("other"))
+    ledger.declare(B, other, TEN, now_ms=0)
+    assert ledger.claim(B, other, now_ms=0)
+    ledger.answered(B, other, gained=SeqRanges.single(0), now_ms=WANT_PATIENCE_MS)
+    usual_ms = WANT_TYPICAL_TIMES * WANT_PATIENCE_MS
+    assert ledger.claim(A, LOG, now_ms=0)
+    assert not ledger.claim(B, LOG, now_ms=usual_ms - 1)
+    assert ledger.claim(B, LOG, now_ms=usual_ms)
+
+
+def test_what_a_peer_usually_takes_follows_what_it_takes() -> None:
+    ledger = offered_by(A, B)
+    for turn in range(20):
+        seq, now_ms = SeqRanges.single(turn), turn * 100_000
+        ledger.declare(B, LOG, TEN, now_ms=now_ms)
+        ledger.release(A, LOG)
+        assert ledger.claim(B, LOG, now_ms=now_ms)
+        ledger.answered(B, LOG, gained=seq, now_ms=now_ms + (WANT_STALL_MS if turn == 0 else 10))
+        ledger.release(B, LOG)
+    later_ms = 30 * 100_000
+    ledger.declare(A, LOG, TEN, now_ms=later_ms)
+    assert ledger.claim(A, LOG, now_ms=later_ms)
+    assert ledger.claim(B, LOG, now_ms=later_ms + WANT_PATIENCE_MS)
 
 
 def test_a_free_log_wakes_the_others_once() -> None:
