@@ -155,6 +155,7 @@ class Node:
         )
         self._inside.callback(self._give_up_if_lost, opened)
         self._inside.push_async_callback(opened.store.close)
+        opened.store.lost.add_done_callback(lambda lost: self._fail(lost.result()))
         if opened.minted:
             self._log.info("identity.minted", node_id=opened.identity.node_id)
         if opened.archived:

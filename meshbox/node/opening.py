@@ -24,27 +24,23 @@ run: there is nothing else yet.
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from meshbox.core.clock import SystemClock
-from meshbox.core.errors import DataFolderFailed, InvalidId, StoreFailed
+from meshbox.core.errors import DataFolderFailed, IdentityLost, InvalidId, StoreFailed
 from meshbox.core.ids import NodeId, parse_node_id
 from meshbox.core.retention import RETENTION_MAX_MS
 from meshbox.identity import key_file
 from meshbox.identity.key import Identity
-from meshbox.mailbox.system_clock import BUILD_DATE_MS, OperatingSystemClock
-from meshbox.node.data_folder import RESERVE_NAME, STORE_NAME, store_exists, sync_folder
+from meshbox.mailbox.system_clock import OperatingSystemClock
+from meshbox.node.data_folder import RESERVE_NAME, store_exists, sync_folder
+from meshbox.node.database import FolderDatabase
 from meshbox.node.space import Space
-from meshbox.storage.embedded.store import EmbeddedStore
-from meshbox.storage.interface import MailboxStore
 from meshbox.storage.reopening import Log, ReopeningStore
 from meshbox.storage.reserve import Reserve
-from meshbox.storage.rocksdb import open_rocksdb
 
 ADOPT_NAME: Final = "adopt-store"
-EPOCH_ID_BYTES: Final = 16
 _MODE: Final = 0o600
 
 
@@ -52,45 +48,13 @@ class Opened(NamedTuple):
     """An open data folder."""
 
     identity: Identity
-    store: MailboxStore
+    store: ReopeningStore
     minted: bool
     """The identity is new."""
     archived: Path | None
     """Where the key of a lost database went."""
     adopted: NodeId | None
     """The identity whose database this one took over."""
-
-
-class _Place(NamedTuple):
-    """What all openings of one database have in common."""
-
-    folder: Path
-    system_clock: SystemClock
-    retention_ms: int
-    space: Space
-
-    async def open(self, identity: Identity, adopted_from: NodeId | None = None) -> EmbeddedStore:
-        """The database, open."""
-        return await EmbeddedStore.open(
-            open_rocksdb(self.folder / STORE_NAME, disk_bytes_max=self.space.limit_bytes),
-            system_clock=self.system_clock,
-            retention_ms=self.retention_ms,
-            cursor_key=identity.derive("cursor"),
-            node_id=identity.node_id,
-            adopted_from=adopted_from,
-            epoch_id=secrets.token_bytes(EPOCH_ID_BYTES),
-            build_date_ms=BUILD_DATE_MS,
-            allocation=self.space.allocation,
-            free_bytes=self.space.free_bytes,
-        )
-
-    async def open_again(self, identity: Identity) -> EmbeddedStore:
-        """The same after a failure: what was there must still be there."""
-        if not store_exists(self.folder):
-            raise StoreFailed(
-                f"the database in {self.folder} is gone", hint="is its disk still mounted?"
-            )
-        return await self.open(identity)
 
 
 def _untold(_: str, **__: object) -> None:
@@ -111,7 +75,17 @@ async def open_folder(
     Raises `DataFolderFailed`, `StoreForeign`, `StoreLocked`, `StoreFailed`.
     """
     space = Space(folder, limit_bytes=storage_limit_bytes)
-    place = _Place(folder, system_clock, retention_ms, space)
+    database = FolderDatabase(folder, system_clock, retention_ms, space, log)
+    try:
+        return await _open_once(database, log)
+    except IdentityLost as error:
+        # Nothing can be made of the database: as if it were gone (identity/key_file.py).
+        log("store.lost", detail=error.message, folder=str(database.set_aside()))
+        return await _open_once(database, log)
+
+
+async def _open_once(database: FolderDatabase, log: Log) -> Opened:
+    folder = database.folder
     reserve = Reserve(folder / RESERVE_NAME)
     adopted = _former_owner(folder)
     if adopted is not None:
@@ -119,12 +93,12 @@ async def open_folder(
     else:
         claim = key_file.claim(folder, store_exists=store_exists(folder))
     try:
-        store = await place.open(claim.identity, adopted)
+        store = await database.open(claim.identity, adopted_from=adopted)
     except StoreFailed:
         # A full disk is the likeliest cause; with the reserve given up it may open.
         if not reserve.make_way():
             raise
-        store = await place.open(claim.identity, adopted)
+        store = await database.open(claim.identity, adopted_from=adopted)
     try:
         key_file.settle(folder)
         if adopted is not None:
@@ -133,7 +107,10 @@ async def open_folder(
         await store.close()
         raise
     lasting = ReopeningStore(
-        store, reopen=lambda _: place.open_again(claim.identity), disk=reserve, log=log
+        store,
+        reopen=lambda failure: database.open_again(claim.identity, failure),
+        disk=reserve,
+        log=log,
     )
     return Opened(claim.identity, lasting, claim.minted, claim.archived, adopted)
 

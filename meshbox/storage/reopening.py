@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final, Protocol
 
-from meshbox.core.errors import MeshboxError, StoreDamaged, StoreFailed
+from meshbox.core.errors import IdentityLost, MeshboxError, StoreDamaged, StoreFailed
 from meshbox.core.ids import LogId, LogKey, Namespace, NodeId, Topic
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import PAGE_RUNS_MAX
@@ -77,6 +77,8 @@ class ReopeningStore:
         self._mended_s: float | None = None
         self._damage_pause_s = DAMAGE_PAUSE_S
         self._counts: Statistics | None = None
+        self.lost: asyncio.Future[IdentityLost] = asyncio.get_running_loop().create_future()
+        """Done when nothing can be made of the database any more: the node has to end."""
         self._keeping = asyncio.create_task(self._keep_open())
 
     @property
@@ -242,10 +244,12 @@ class ReopeningStore:
         await asyncio.wait([self._keeping])
         if self._down:
             return
-        if self._failure is None:
+        try:
             await self._store.close()
-        else:
-            await self._let_go()
+        except StoreFailed as error:
+            # Nothing acknowledged is lost by it, and the next opening deals with it.
+            if self._failure is None:
+                self._log("store.failed", reason=error.code, detail=error.message)
 
     @contextmanager
     def _present(self) -> Iterator[MailboxStore]:
@@ -283,7 +287,11 @@ class ReopeningStore:
             if self._failure is None:
                 continue
             began_s = loop.time()
-            self._store = await self._open_again(self._failure)
+            try:
+                self._store = await self._open_again(self._failure)
+            except IdentityLost as error:
+                self.lost.set_result(error)
+                return
             self._failed.clear()
             self._down, self._failure = False, None
             self._log("store.reopened", seconds=round(loop.time() - began_s, 3))
@@ -298,6 +306,8 @@ class ReopeningStore:
                 try:
                     await self._let_go()
                     return await self._reopen(failure)
+                except IdentityLost:
+                    raise
                 except MeshboxError as error:
                     if isinstance(error, StoreDamaged):
                         failure = error

@@ -111,7 +111,7 @@ class Writer:
                 self._fail(error)
                 raise
 
-        await _patiently(write)
+        await patiently(write)
 
     async def barrier(self) -> None:
         """Returns when everything that was visible at the call is durable."""
@@ -180,7 +180,7 @@ class Writer:
         """One group, from its plan to its answers."""
         try:
             await self._make_room(group)
-            answers = await _patiently(lambda: self._carry_out(group))
+            answers = await patiently(lambda: self._carry_out(group))
         except StoreBusy as error:
             answers = [(item.answer, error) for item in group]
         if self._unconfirmed is not None:
@@ -201,7 +201,7 @@ class Writer:
         deposits = [item.deposit for item in group if isinstance(item, _Waiting)]
         while incoming := self._newcomers(deposits):
             change = self._database.counts.change
-            await _patiently(partial(self._evict, incoming))
+            await patiently(partial(self._evict, incoming))
             if self._database.counts.change == change:
                 return
             await asyncio.sleep(0)
@@ -313,7 +313,7 @@ class Writer:
         return failed
 
 
-async def _patiently(write: Callable[[], T]) -> T:
+async def patiently(write: Callable[[], T]) -> T:
     """What `write` returns, tried again while the database is behind; else its `StoreBusy`."""
     for _ in range(BUSY_PATIENCE_MS // _BUSY_PAUSE_MS):
         try:

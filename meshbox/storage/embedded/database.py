@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from meshbox.core.errors import StoreFailed
+from meshbox.core.errors import StoreDamaged
 from meshbox.core.ids import LogKey, NodeId
 from meshbox.core.inventory import LogDraft, LogRecord
 from meshbox.storage.embedded.caches import Caches, oldest_bucket
@@ -91,7 +91,7 @@ class Database:
         records = self.records(keys)
         present = [record for record in records if record is not None]
         if len(present) != len(records):
-            raise StoreFailed("the database names a log that it does not have")
+            raise StoreDamaged("the database names a log that it does not have")
         return present
 
     def shown(self, record: LogRecord, *, due_through: int) -> LogRecord:
@@ -110,7 +110,7 @@ class Database:
         found: dict[Place, Held] = {}
         for (place, bucket), value in zip(wanted, values, strict=True):
             if value is None:
-                raise StoreFailed("a blob that the database should hold is not there")
+                raise StoreDamaged("a blob that the database should hold is not there")
             found[place] = Held(bucket, decode_header(value))
         return found
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from meshbox.core.errors import StoreFailed
+from meshbox.core.errors import StoreDamaged
 from meshbox.core.inventory import NONE_SEEN, ClassedRanges
 from meshbox.storage.embedded.changes import Put, Remove
 from meshbox.storage.embedded.records import FlatSeen, flat_seen, seen_of
@@ -48,12 +48,13 @@ class Evicted(NamedTuple):
         return Evicted(bytes_max, part) if part.range_count else Evicted()
 
 
-def _decoded(value: bytes) -> Evicted:
+def decode_evicted(value: bytes) -> Evicted:
+    """The value of an entry; `StoreDamaged` for anything else."""
     try:
         size_bytes, ranges = _decoder.decode(value)
         return Evicted(size_bytes, seen_of(ranges))
     except (msgspec.DecodeError, ValueError) as error:
-        raise StoreFailed("what was evicted of a log is damaged in the database") from error
+        raise StoreDamaged("what was evicted of a log is damaged in the database") from error
 
 
 def entry_op(entry: DueEntry, evicted: Evicted) -> Put | Remove:
@@ -69,7 +70,7 @@ def evicted_before(key_value: KeyValue, entries: Sequence[DueEntry]) -> list[Evi
     if not entries:
         return []
     values = key_value.get_many(Family.EVICTED, [due_key(*entry) for entry in entries])
-    return [Evicted() if value is None else _decoded(value) for value in values]
+    return [Evicted() if value is None else decode_evicted(value) for value in values]
 
 
 def newest_first(
@@ -93,4 +94,4 @@ def through(key_value: KeyValue, bucket: int, *, limit: int) -> list[tuple[DueEn
 
 def _entries(found: Sequence[tuple[bytes, bytes]]) -> Iterator[tuple[DueEntry, Evicted]]:
     for key, value in found:
-        yield parse_due_key(key), _decoded(value)
+        yield parse_due_key(key), decode_evicted(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from meshbox.core.errors import StoreFailed
+from meshbox.core.errors import StoreDamaged
 from meshbox.core.ids import LogKey
 from meshbox.core.inventory import LogRecord
 from meshbox.storage.embedded.database import Database
@@ -42,7 +42,7 @@ class Feed:
             self._first_change = changes[0] if changes else database.counts.change + 1
         records = database.records_held([LogKey(key) for _, key in entries[:logs_max]])
         if any(r.change != c for r, c in zip(records, changes, strict=False)):
-            raise StoreFailed("the feed and the logs in the database contradict each other")
+            raise StoreDamaged("the feed and the logs in the database contradict each other")
         count = _fitting(records, runs_max)
         more = len(entries) > count
         due_through = database.time.due_through()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct, error
 from typing import Final, NamedTuple
 
-from meshbox.core.errors import StoreFailed
+from meshbox.core.errors import StoreDamaged
 from meshbox.core.ids import NODE_KEY_BYTES, ORIGIN_TAG_BYTES, BlobClass, Origin
 
 _HEADER = Struct(f">BBIII{NODE_KEY_BYTES}s{ORIGIN_TAG_BYTES}s32s")
@@ -50,7 +50,7 @@ def encode_header(header: Header) -> bytes:
 
 
 def decode_header(value: bytes) -> Header:
-    """What `encode_header` made; `StoreFailed` for anything else."""
+    """What `encode_header` made; `StoreDamaged` for anything else."""
     try:
         kind, blob_class, offset_ms, earlier_ms, size_bytes, node, tag, content_hash = (
             _HEADER.unpack_from(value)
@@ -65,9 +65,9 @@ def decode_header(value: bytes) -> Header:
             content_hash,
         )
     except (error, ValueError) as cause:
-        raise StoreFailed("a blob's header in the database is damaged") from cause
+        raise StoreDamaged("a blob's header in the database is damaged") from cause
     if kind not in (_INLINE, _CHUNKED) or (
         kind == _INLINE and len(value) != HEADER_BYTES + size_bytes
     ):
-        raise StoreFailed("a blob in the database is damaged")
+        raise StoreDamaged("a blob in the database is damaged")
     return header

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from meshbox.core.errors import StoreFailed
+from meshbox.core.errors import StoreDamaged
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import CURSORS_KEPT, PEERS_KEPT_MAX
 from meshbox.storage.interface import PeerCursor
@@ -138,8 +138,8 @@ def encode_peer(record: PeerRecord) -> bytes:
 
 
 def decode_peer(value: bytes) -> PeerRecord:
-    """What `encode_peer` made; `StoreFailed` for anything else."""
+    """What `encode_peer` made; `StoreDamaged` for anything else."""
     try:
         return _decoder.decode(value)
     except msgspec.DecodeError as error:
-        raise StoreFailed("a peer's cursors in the database are damaged") from error
+        raise StoreDamaged("a peer's cursors in the database are damaged") from error

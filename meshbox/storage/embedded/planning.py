@@ -20,6 +20,7 @@ from meshbox.core.inventory import LogRecord
 from meshbox.core.room import LOG_BYTES_MAX, UNBOUNDED, RoomLeft
 from meshbox.storage.embedded.changes import Changes, Put, Remove
 from meshbox.storage.embedded.peers import UNKNOWN_PEER, PeerRecord
+from meshbox.storage.embedded.records import encode_name
 from meshbox.storage.embedded.schema import chunk_range, feed_key, topic_prefix
 from meshbox.storage.embedded.state import Counts
 from meshbox.storage.embedded.trial import Basis, Content, Held, Place, PreparedBlob, Trial
@@ -183,5 +184,5 @@ class GroupPlan:
         else:
             changes.new_logs.add(key)
             prefix = topic_prefix(after.log.namespace, after.log.topic)
-            changes.ops.append(Put(Family.TOPIC, prefix + key, b""))
+            changes.ops.append(Put(Family.TOPIC, prefix + key, encode_name(after.log)))
         changes.ops.append(Put(Family.FEED, feed_key(change), key))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-from meshbox.core.errors import StoreFailed
+from meshbox.core.errors import StoreDamaged
 from meshbox.core.ids import LogId, LogKey
 from meshbox.core.inventory import Run
 from meshbox.core.limits import BLOB_CHUNK_BYTES
@@ -95,7 +95,7 @@ def _read_headers(
         values = database.key_value.get_many(Family.BLOB, keys) if keys else []
         for candidate, value in zip(fetch, values, strict=True):
             if value is None:
-                raise StoreFailed("a blob that the database should hold is not there")
+                raise StoreDamaged("a blob that the database should hold is not there")
             blob, counted_bytes = _stored(candidate, value, bounds.whole_bytes_max)
             if blobs and counted_bytes > room_bytes:
                 return BlobPage(tuple(blobs), more=True)
@@ -198,6 +198,6 @@ async def _chunks(
         if header is None or decode_header(header).content_hash != content_hash:
             return None
         if chunk is None:
-            raise StoreFailed("a part of a blob that the database should hold is not there")
+            raise StoreDamaged("a part of a blob that the database should hold is not there")
         chunks.append(chunk)
     return chunks

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from meshbox.core.errors import StoreFailed
+from meshbox.core.errors import StoreDamaged
 from meshbox.core.ids import Author, BlobClass, LogId, Namespace, Topic
 from meshbox.core.inventory import NONE_SEEN, ClassedRanges, LogRecord, Run
 from meshbox.core.ranges import EMPTY, SeqRanges
@@ -32,6 +32,7 @@ _NOTHING: FlatSeen = ([], [])
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_StoredLog)
+_name_decoder = msgspec.msgpack.Decoder(tuple[int, str, str])
 
 
 def encode_record(record: LogRecord) -> bytes:
@@ -53,7 +54,7 @@ def encode_record(record: LogRecord) -> bytes:
 
 
 def decode_record(value: bytes) -> LogRecord:
-    """What `encode_record` made; `StoreFailed` for anything else."""
+    """What `encode_record` made; `StoreDamaged` for anything else."""
     try:
         namespace, topic, author, change, last_bucket, runs, expired, evicted = _decoder.decode(
             value
@@ -67,7 +68,21 @@ def decode_record(value: bytes) -> LogRecord:
             last_bucket,
         )
     except (msgspec.DecodeError, ValueError) as error:
-        raise StoreFailed("a log's record in the database is damaged") from error
+        raise StoreDamaged("a log's record in the database is damaged") from error
+
+
+def encode_name(log: LogId) -> bytes:
+    """The log's name as the topic family keeps it, should its record be lost."""
+    return _encoder.encode((int(log.namespace), log.topic, log.author))
+
+
+def decode_name(value: bytes) -> LogId:
+    """What `encode_name` made; `StoreDamaged` for anything else."""
+    try:
+        namespace, topic, author = _name_decoder.decode(value)
+        return LogId(Namespace(namespace), Topic(topic), Author(author))
+    except (msgspec.DecodeError, ValueError) as error:
+        raise StoreDamaged("a log's name in the database is damaged") from error
 
 
 def _runs(stored: list[tuple[int, int, int, int, int, int]]) -> Iterator[Run]:

@@ -6,7 +6,7 @@
     log     K                                  what is known of the log (records.py)
     feed    change                             K; a log's former entry goes when it gets a new one
     due     bucket K                           empty: the log has blobs in the bucket
-    topic   hash8(namespace, topic) K          empty
+    topic   hash8(namespace, topic) K          the log's names, should its record be lost
     peer    node id                            its cursors (peers.py)
     refill  change K                           bucket; the log is to be asked for (refill.py)
     evicted bucket K                           what went for room (evicted.py)
@@ -34,6 +34,7 @@ _REFILL = Struct(">Q16s")
 _U32 = Struct(">I")
 _U64 = Struct(">Q")
 
+BLOB_KEY_BYTES: Final = _BLOB.size
 CHUNK_END: Final = 2**32 - 1
 """The index of the entry that says that all chunks are there."""
 HASH_BYTES_IN_KEY: Final = 16
@@ -60,11 +61,25 @@ refill_key = _REFILL.pack
 """(change, K) → the entry of a log that is to be asked for by name."""
 
 
+class BlobEntry(NamedTuple):
+    """Where a blob, or a chunk of it, lies."""
+
+    bucket: int
+    log: LogKey
+    seq: int
+
+
 class DueEntry(NamedTuple):
     """A log that has, or had, blobs in a bucket."""
 
     bucket: int
     log: LogKey
+
+
+def parse_blob_key(key: bytes) -> BlobEntry:
+    """What `blob_key` made, or `chunk_key` of it."""
+    bucket, log, seq = _BLOB.unpack_from(key)
+    return BlobEntry(bucket, LogKey(log), seq)
 
 
 def parse_due_key(key: bytes) -> DueEntry:

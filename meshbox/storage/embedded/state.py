@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from meshbox.core.clock import SavedReading
-from meshbox.core.errors import StoreFailed
+from meshbox.core.errors import StoreDamaged
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import EPOCHS_KEPT
 from meshbox.core.room import footprint_bytes, metadata_bytes
@@ -99,11 +99,11 @@ def encode_state(state: State) -> bytes:
 
 
 def decode_state(value: bytes) -> State:
-    """What `encode_state` made; `StoreFailed` for anything else."""
+    """What `encode_state` made; `StoreDamaged` for anything else."""
     try:
         return _state_decoder.decode(value)
     except msgspec.DecodeError as error:
-        raise StoreFailed("the store's state in the database is damaged") from error
+        raise StoreDamaged("the store's state in the database is damaged") from error
 
 
 def encode_epochs(epochs: Epochs) -> bytes:
@@ -112,8 +112,8 @@ def encode_epochs(epochs: Epochs) -> bytes:
 
 
 def decode_epochs(value: bytes) -> Epochs:
-    """What `encode_epochs` made; `StoreFailed` for anything else."""
+    """What `encode_epochs` made; `StoreDamaged` for anything else."""
     try:
         return _epochs_decoder.decode(value)
     except msgspec.DecodeError as error:
-        raise StoreFailed("the store's epochs in the database are damaged") from error
+        raise StoreDamaged("the store's epochs in the database are damaged") from error

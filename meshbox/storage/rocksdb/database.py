@@ -26,7 +26,7 @@ from typing import Any, cast
 
 from rocksdict import Cache, ColumnFamily, Rdict, ReadOptions, WriteBatch
 
-from meshbox.core.errors import StoreFailed, StoreForeign
+from meshbox.core.errors import StoreDamaged, StoreFailed, StoreForeign
 from meshbox.storage.keyvalue import Batch, Family
 from meshbox.storage.rocksdb.faults import faults
 from meshbox.storage.rocksdb.options import (
@@ -38,6 +38,9 @@ from meshbox.storage.rocksdb.options import (
 
 _EXISTS = "CURRENT"
 """The file by which RocksDB itself finds a database."""
+_TABLES = "*.sst"
+_ANCHOR, _FIRST = b"", b"\0"
+"""A key that every family has and nobody sees, and the first that may be seen."""
 
 
 class RocksBatch:
@@ -80,15 +83,24 @@ def open_rocksdb(
         cache = Cache(cache_bytes)
         options = database_options(cache, cache_bytes=cache_bytes, disk_bytes_max=disk_bytes_max)
         names = {family.value for family in Family}
-        if (folder / _EXISTS).exists():
-            foreign = set(Rdict.list_cf(path, options)) - names - {"default"}
+        if not (folder / _EXISTS).exists():
+            # RocksDB would begin a new database, and delete what it takes for left over.
+            if any(folder.glob(_TABLES)):
+                raise StoreDamaged(f"the database in {folder} has lost its file {_EXISTS}")
+        else:
+            with faults(f"cannot open the database in {folder}", reads=True):
+                foreign = set(Rdict.list_cf(path, options)) - names - {"default"}
             if foreign:
                 raise StoreForeign(f"{folder} holds a database that is none of ours")
         families = {
             family.value: family_options(family, cache, disk_bytes_max=disk_bytes_max)
             for family in Family
         }
-        return RocksKeyValue(folder, Rdict(path, options, families))
+        with faults(f"cannot open the database in {folder}", reads=True):
+            database = Rdict(path, options, families)
+        key_value = RocksKeyValue(folder, database)
+        key_value.anchor()
+        return key_value
 
 
 class RocksKeyValue:
@@ -102,6 +114,22 @@ class RocksKeyValue:
         self._write_options = live_write()
         self._syncer = ThreadPoolExecutor(1, thread_name_prefix="rocksdb-sync")
         self._cleaner = ThreadPoolExecutor(1, thread_name_prefix="rocksdb-clean")
+
+    def anchor(self) -> None:
+        """Sees to it that every family has a table file from the beginning.
+
+        Repairing (repairing.py) learns of a family by its table files, and drops from the
+        write-ahead log what is of a family that it does not know.
+        """
+        if self.get_many(Family.META, [_ANCHOR])[0] is not None:
+            return
+        batch = self.new_batch()
+        for family in Family:
+            batch.put(family, _ANCHOR, b"")
+        self.write(batch)
+        with faults("cannot flush the database"):
+            for family in Family:
+                self._family(family).flush()
 
     def get_many(self, family: Family, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of `keys`, in order; None where there is none."""
@@ -118,7 +146,7 @@ class RocksKeyValue:
             options.set_iterate_upper_bound(end)  # A pointer into `end`, which lives on here.
             iterator = self._family(family).iter(options)
             try:
-                iterator.seek(first)
+                iterator.seek(first or _FIRST)
                 while len(entries) < limit and iterator.valid():
                     entries.append((iterator.key(), iterator.value()))
                     iterator.next()

@@ -14,14 +14,15 @@ from meshbox.core.errors import MeshboxError, StoreBusy, StoreDamaged, StoreFail
 _LOCKED = ("LOCK", "lock hold by")
 _STALLED = "Write stall"
 _DAMAGED = "Corruption:"
-_UNREADABLE = "Input/output error"
+_UNREADABLE = ("Input/output error", "No such file or directory")
 
 
 @contextmanager
 def faults(what: str, *, reads: bool = False) -> Iterator[None]:
     """Turns whatever the binding raises into `StoreFailed`, `StoreLocked` or `StoreBusy`.
 
-    Damage is `StoreDamaged`: a wrong checksum anywhere, an unreadable sector where `reads`.
+    Damage is `StoreDamaged`: a wrong checksum anywhere; where `reads`, also a file that is missing
+    or cannot be read.
     """
     try:
         yield
@@ -39,6 +40,6 @@ def _ours(what: str, error: Exception, *, reads: bool) -> StoreBusy | StoreFaile
         return StoreLocked(
             "another process has this database open", hint="only one node may run on a data folder"
         )
-    if _DAMAGED in text or (reads and _UNREADABLE in text):
+    if _DAMAGED in text or (reads and any(word in text for word in _UNREADABLE)):
         return StoreDamaged(f"{what}: {text}")
     return StoreFailed(f"{what}: {text}")
