@@ -213,6 +213,9 @@ PAGES_UNSETTLED_MAX: Final = 4
 FRESH_PAGES_UNSETTLED_MAX: Final = 4
 """Fresh pages that a peer may leave unsettled, beside those of the feed."""
 
+CARRIED_TOPICS_MAX: Final = 1_024
+"""Topics that a node may name as those that it carries: its hello has 8 KiB of them."""
+
 FRESH_AFTER_MS: Final = 500
 """Milliseconds without room for a page of the feed after which changes are offered in fresh pages:
 shorter than the second in which a message should arrive, longer than the commits of a busy LAN."""

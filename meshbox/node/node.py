@@ -28,6 +28,7 @@ from meshbox.admin.sources import Sources
 from meshbox.core.address import Endpoint
 from meshbox.core.errors import IdentityLost
 from meshbox.core.ids import node_key_of
+from meshbox.core.topics import OwnTopics
 from meshbox.http_api.server import HttpApi
 from meshbox.http_api.settings import Generation, HttpSettings, IdRule
 from meshbox.identity.certificate import leaf
@@ -172,6 +173,7 @@ class Node:
             rng=random.SystemRandom(),
             node_version=VERSION,
             log=self._log_peers,
+            carried=OwnTopics(self._settings.topic),
         )
         self._outside.append(("sync", sync.stop))
         sync.failed.add_done_callback(lambda failed: self._fail(failed.result()))

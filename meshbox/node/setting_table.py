@@ -29,6 +29,7 @@ from meshbox.core.address import (
     parse_target,
 )
 from meshbox.core.errors import InvalidSetting
+from meshbox.core.ids import parse_topic
 from meshbox.core.retention import Retention
 from meshbox.core.room import LIMIT_BYTES_MIN
 from meshbox.node.quantities import parse_duration, parse_size, show_duration, show_size
@@ -282,6 +283,15 @@ SETTINGS: Final = (
         default="",
         parse=_parse_internet,
         metavar="URL",
+        separator=" ",
+        repeatable=True,
+    ),
+    Setting(
+        key="topic",
+        meaning="Take from other nodes this topic, and others so named, alone. Default: all.",
+        default="",
+        parse=parse_topic,
+        metavar="TOPIC",
         separator=" ",
         repeatable=True,
     ),

@@ -19,6 +19,8 @@ import msgspec
 
 from meshbox.core.address import Endpoint, PeerAddress
 from meshbox.core.errors import CallerError, InvalidSetting
+from meshbox.core.ids import Topic
+from meshbox.core.limits import CARRIED_TOPICS_MAX
 from meshbox.node.setting_table import (
     ENVIRONMENT_PREFIX,
     SETTINGS,
@@ -49,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     advertise: Endpoint | None
     peer: tuple[PeerAddress, ...]
     internet: tuple[str, ...]
+    topic: tuple[Topic, ...]
     store: str
     retention: int
     """Milliseconds."""
@@ -210,6 +213,8 @@ def _split(separator: str, raw: Raw) -> list[str]:
 def _check_together(settings: Settings, found: Mapping[str, _Found]) -> None:
     if not settings.generations:
         raise InvalidSetting(f"{found['generations'].label}: at least one is wanted")
+    if len(settings.topic) > CARRIED_TOPICS_MAX:
+        raise InvalidSetting(f"{found['topic'].label}: at most {CARRIED_TOPICS_MAX} are wanted")
     if settings.advertise is not None and settings.http is None:
         label = found["advertise"].label
         raise InvalidSetting(f"{label}: there is nothing to announce while http is off")

@@ -37,6 +37,7 @@ from meshbox.core.session.effects import (
     Request,
     SketchMade,
 )
+from meshbox.core.topics import RULE_BYTES, Carried
 from meshbox.storage.interface import (
     Deposit,
     MailboxStore,
@@ -60,8 +61,16 @@ class StoreRequests:
     """Answers the requests of one session with `peer`, whose present epoch is `epoch_id`."""
 
     def __init__(
-        self, store: MailboxStore, summaries: Summaries, *, peer: NodeId, epoch_id: bytes
+        self,
+        store: MailboxStore,
+        summaries: Summaries,
+        *,
+        peer: NodeId,
+        epoch_id: bytes,
+        carried: Carried,
     ) -> None:
+        """`carried`: by this node."""
+        self._rule = carried.rule
         self._store = store
         self._summaries = summaries
         self._compared: Summary | None = None
@@ -78,8 +87,7 @@ class StoreRequests:
         """What the request's docstring promises. Errors are the store's."""
         match request:
             case LoadCursors():
-                kept = await self._store.cursors(request.peer)
-                return tuple(cursor.cursor for cursor in kept)[:CURSORS_OFFERED_MAX]
+                return await self._load_cursors(request)
             case ChooseCursor():
                 return next((c for c in request.cursors if self._store.honours(c)), None)
             case MakeSketch():
@@ -112,6 +120,13 @@ class StoreRequests:
                 size_bytes = sum(len(blob.data) for blob in request.blobs)
                 alone = size_bytes > _OVERLAPPING_BYTES_MAX or request.cursor is not None
                 return await self._order.run(lambda: self._commit(request), alone=alone)
+
+    async def _load_cursors(self, request: LoadCursors) -> tuple[bytes, ...]:
+        """A cursor is kept behind the rule of what was carried when its page was settled: under
+        another rule it would hide what was not wanted then."""
+        kept = [cursor.cursor for cursor in await self._store.cursors(request.peer)]
+        ours = [cursor[RULE_BYTES:] for cursor in kept if cursor[:RULE_BYTES] == self._rule]
+        return tuple(ours[:CURSORS_OFFERED_MAX])
 
     async def _make_sketch(self, request: MakeSketch) -> SketchMade:
         summary = self._sketched or await self._summaries.of(request.key)
@@ -190,7 +205,7 @@ class StoreRequests:
     async def _commit(self, request: Commit) -> Committed:
         cursors: list[PeerCursor] = []
         if request.cursor is not None:
-            cursors.append(PeerCursor(self._peer, self._epoch_id, request.cursor))
+            cursors.append(PeerCursor(self._peer, self._epoch_id, self._rule + request.cursor))
         blobs = tuple(self._new_blob(blob) for blob in request.blobs)
         outcomes = await self._store.commit(Deposit(blobs, cursors, whole=False))
         return Committed(

@@ -133,7 +133,11 @@ class SessionRunner:
         assert hello is not None
         self.proven_ms = self._clock()
         self._requests = StoreRequests(
-            self._store, self._summaries, peer=peer, epoch_id=hello.epoch_id
+            self._store,
+            self._summaries,
+            peer=peer,
+            epoch_id=hello.epoch_id,
+            carried=self.session.carried,
         )
         self._on_proven(self, peer)
 

@@ -26,6 +26,7 @@ from meshbox.core.ids import LogId, NodeId, node_key_of
 from meshbox.core.limits import BLOB_BYTES_MAX, FRAME_BYTES_LIMIT
 from meshbox.core.session.frames import Hello, Totals
 from meshbox.core.session.session import Session
+from meshbox.core.topics import ALL_TOPICS, OwnTopics
 from meshbox.core.wants import WantLedger
 from meshbox.identity.key import Identity
 from meshbox.identity.proof import NONCE_BYTES
@@ -63,6 +64,7 @@ class SyncService:
         rng: random.Random,
         node_version: str,
         log: Log,
+        carried: OwnTopics = ALL_TOPICS,
     ) -> None:
         """`rng` makes nonces: the system's, but for a simulation."""
         self.failed: asyncio.Future[MeshboxError] = asyncio.get_running_loop().create_future()
@@ -72,6 +74,7 @@ class SyncService:
         self._identity = identity
         self._software = f"meshbox/{node_version}"
         self._log = log
+        self._carried = carried
         self._transport = transport
         self._rng = rng
         self._authenticator = NodeAuthenticator(identity, transport.leaf_fingerprint)
@@ -184,6 +187,7 @@ class SyncService:
             dialled=dialled,
             authenticator=self._authenticator,
             ledger=self.ledger,
+            carried=self._carried,
             now_ms=_now_ms(),
         )
         runner = SessionRunner(
@@ -210,15 +214,17 @@ class SyncService:
         return runner
 
     async def _hello(self, *, answering: bool) -> Hello:
+        nonce = self._rng.randbytes(NONCE_BYTES)
         return Hello(
             node_key=node_key_of(self._identity.node_id),
-            nonce=self._rng.randbytes(NONCE_BYTES),
+            nonce=nonce,
             epoch_id=self._store.epoch.id,
             leaf_fingerprint=self._transport.leaf_fingerprint if answering else b"",
             frame_bytes_max=FRAME_BYTES_LIMIT,
             blob_bytes_max=BLOB_BYTES_MAX,
             software=self._software,
             totals=await self._totals(),
+            topics=self._carried.told(nonce),
         )
 
     async def _totals(self) -> Totals:

@@ -29,6 +29,7 @@ from meshbox.core.ids import (
 )
 from meshbox.core.limits import (
     BLOB_BYTES_MAX,
+    CARRIED_TOPICS_MAX,
     CURSOR_BYTES_MAX,
     CURSORS_OFFERED_MAX,
     FRAME_BLOBS_MAX,
@@ -64,6 +65,7 @@ from meshbox.core.session.frames import (
     Totals,
     Want,
 )
+from meshbox.core.topics import TOPIC_HASH_BYTES
 from meshbox.wire.names import IN_FULL, NameRing
 from meshbox.wire.v1 import sync_pb2 as pb
 
@@ -200,7 +202,15 @@ def _hello(message: pb.Frame) -> Hello:
         blob_bytes_max=hello.blob_bytes_max,
         software=_short(hello.software, SOFTWARE_LENGTH_MAX, "software"),
         totals=Totals(hello.logs, hello.blobs, hello.bytes),
+        topics=_topics(hello.topics),
     )
+
+
+def _topics(told: bytes) -> bytes:
+    if len(told) % TOPIC_HASH_BYTES:
+        raise FrameMalformed("a topic carried is cut")
+    _bounded(len(told) // TOPIC_HASH_BYTES, CARRIED_TOPICS_MAX, "topics carried")
+    return told
 
 
 def _proof(message: pb.Frame) -> Proof:

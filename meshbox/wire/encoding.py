@@ -141,6 +141,7 @@ def _hello(hello: Hello) -> pb.Hello:
         logs=hello.totals.logs,
         blobs=hello.totals.blobs,
         bytes=hello.totals.bytes,
+        topics=hello.topics,
     )
 
 

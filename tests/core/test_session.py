@@ -45,6 +45,7 @@ from meshbox.core.session.frames import (
     Sketch,
     Want,
 )
+from meshbox.core.topics import OwnTopics
 from tests.core.session.model import ORIGIN, ModelNode, Pair, Side, blobs_sent
 
 
@@ -316,6 +317,43 @@ def test_a_photograph_holds_up_its_own_log_alone(seed: int) -> None:
 
 def parts_sent(side: Side) -> list[BlobPart]:
     return [part for frame in side.sent if isinstance(frame, Blobs) for part in frame.parts]
+
+
+@given(held, held, st.sets(st.integers(0, 2), min_size=1), st.integers(0, 2**32))
+def test_a_node_is_offered_what_it_carries_alone(
+    left_blobs: dict[tuple[int, int], int],
+    right_blobs: dict[tuple[int, int], int],
+    carried: set[int],
+    seed: int,
+) -> None:
+    topics = {log_of(number).topic for number in carried}
+    left, right = ModelNode(1), ModelNode(2, carried=OwnTopics(topics))
+    fill(left, left_blobs)
+    fill(right, right_blobs)
+    pair = Pair(left, right, seed=seed)
+    pair.rest()
+    offered = {log.log for f in pair.sides[0].sent if isinstance(f, Offers) for log in f.logs}
+    assert {log.topic for log in offered} <= topics
+    assert left.blobs.keys() == blobs_of(left_blobs) | blobs_of(right_blobs)
+    wanted = {(log, seq) for log, seq in blobs_of(left_blobs) if log.topic in topics}
+    assert right.blobs.keys() == blobs_of(right_blobs) | wanted
+    assert all(side.session.is_settled for side in pair.sides)
+
+
+def blobs_of(blobs: dict[tuple[int, int], int]) -> set[tuple[LogId, int]]:
+    return {(log_of(number), seq) for number, seq in blobs}
+
+
+def test_what_a_node_does_not_carry_is_not_asked_for_and_no_fault() -> None:
+    pair = Pair(ModelNode(1), ModelNode(2, carried=OwnTopics([parse_topic("another")])))
+    pair.rest()
+    side = pair.sides[1]
+    side.do(side.session.receive(offer(page=1), now_ms=1_000))
+    while pair._ready(side):
+        pair._answer(side)
+    assert [f for f in side.sent if isinstance(f, Want)] == []
+    assert side.sent[-1] == Settled(1)
+    assert side.finished is None
 
 
 def test_a_log_grows_in_ascending_order() -> None:

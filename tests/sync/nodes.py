@@ -25,6 +25,7 @@ from meshbox.core.errors import StoreFailed
 from meshbox.core.ids import LogKey, NodeId
 from meshbox.core.ranges import SeqRanges, union
 from meshbox.core.retention import RETENTION_MAX_MS
+from meshbox.core.topics import ALL_TOPICS, OwnTopics
 from meshbox.identity.key import Identity, mint
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.interface import MailboxStore
@@ -99,7 +100,9 @@ class Node:
         clock: ManualClock | None = None,
         store_class: type[EmbeddedStore] = EmbeddedStore,
         service_class: type[SyncService] = SyncService,
+        carried: OwnTopics = ALL_TOPICS,
     ) -> None:
+        self.carried = carried
         self.disk = disk
         self.identity = identity or mint()
         self.node_id = self.identity.node_id
@@ -145,6 +148,7 @@ class Node:
             transport=GrpcTransport(self.identity),
             rng=random.SystemRandom(),
             node_version="test",
+            carried=self.carried,
             log=self._log,
         )
         self._bound = await self._service.start(endpoint)

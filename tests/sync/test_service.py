@@ -11,10 +11,12 @@ import pytest
 from meshbox.core.address import Endpoint
 from meshbox.core.errors import ListenFailed
 from meshbox.core.limits import BLOB_BYTES_MAX
+from meshbox.core.topics import OwnTopics
 from meshbox.identity.key import mint
 from meshbox.sync import service as service_module
 from meshbox.sync.backoff import Backoff
 from meshbox.sync.status import PeerState
+from tests.contract.material import blob, log_of, put
 from tests.sync.conftest import NewDisk
 from tests.sync.nodes import (
     LOOPBACK,
@@ -329,6 +331,24 @@ async def test_a_node_that_comes_back_goes_on_where_it_was(new_disk: NewDisk) ->
         assert len(await equal(a, b)) == 601
         await at_rest(a, b)
         assert offered_pages(a, b)[0] == 1
+
+
+async def test_widening_what_is_carried_brings_the_past() -> None:
+    disk, identity = MemoryDisk(), mint()
+    narrow = OwnTopics([log_of(topic="one").topic])
+    async with running(MemoryDisk()) as a:
+        for topic in ("one", "two"):
+            for seq in range(3):
+                await put(a.store, blob(a.store, seq, b"x", log=log_of(topic=topic)))
+        async with running(disk, identity=identity, carried=narrow) as b:
+            await put(b.store, blob(b.store, 0, b"of a phone", log=log_of("phone", "three")))
+            a.knows(b)
+            await joined(a, b)
+            await at_rest(a, b)
+            assert (len(await a.content()), len(await b.content())) == (7, 4)
+        async with running(disk, identity=identity) as b:
+            a.knows(b)
+            assert len(await equal(a, b)) == 7
 
 
 async def at_rest(*nodes: Node) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from meshbox.core.errors import FrameMalformed, FrameTooLarge
 from meshbox.core.limits import (
     BLOB_BYTES_MAX,
+    CARRIED_TOPICS_MAX,
     CURSOR_BYTES_MAX,
     CURSORS_OFFERED_MAX,
     FRAME_BLOBS_MAX,
@@ -22,6 +23,7 @@ from meshbox.core.limits import (
 )
 from meshbox.core.reconcile import DIGEST_BYTES, ELEMENT_BYTES, SYMBOL_BYTES
 from meshbox.core.session.frames import End, Frame
+from meshbox.core.topics import TOPIC_HASH_BYTES
 from meshbox.wire.decoding import FrameDecoder
 from meshbox.wire.encoding import FrameEncoder
 from meshbox.wire.v1 import sync_pb2 as pb
@@ -69,6 +71,7 @@ ONE = pb.SeqRange(first=0, last=0)
         hello(epoch_id=b"e" * 17),
         hello(leaf_fingerprint=b"f"),
         hello(software="new\nline"),
+        hello(topics=b"t" * (TOPIC_HASH_BYTES + 1)),
         pb.Frame(proof=pb.Proof(signature=b"s")),
         pb.Frame(sketch=pb.Sketch(digest=b"d")),
         pb.Frame(difference=pb.Difference(elements=b"e")),
@@ -101,6 +104,7 @@ def test_malformed(message: pb.Frame) -> None:
 @pytest.mark.parametrize(
     "message",
     [
+        hello(topics=bytes((CARRIED_TOPICS_MAX + 1) * TOPIC_HASH_BYTES)),
         pb.Frame(resume=pb.Resume(cursors=[b"c"] * (CURSORS_OFFERED_MAX + 1))),
         pb.Frame(resume=pb.Resume(cursors=[b"c" * (CURSOR_BYTES_MAX + 1)])),
         pb.Frame(sketch=pb.Sketch(symbols=bytes((SKETCH_SYMBOLS_MAX + 1) * SYMBOL_BYTES))),

@@ -83,6 +83,7 @@ hellos = st.builds(
     blob_bytes_max=u64,
     software=st.just("meshbox/1"),
     totals=st.builds(Totals, u64, u64, u64),
+    topics=st.sampled_from([0, 1, 3]).flatmap(lambda count: sized(8 * count)),
 )
 frames = st.one_of(
     hellos,
@@ -99,7 +100,11 @@ frames = st.one_of(
         st.binary(max_size=8).map(lambda raw: raw * SYMBOL_BYTES),
     ),
     st.builds(
-        Offers, u32, st.lists(st.builds(OfferedLog, logs, runs())).map(tuple), st.binary(max_size=9)
+        Offers,
+        u32,
+        st.lists(st.builds(OfferedLog, logs, runs())).map(tuple),
+        st.binary(max_size=9),
+        st.booleans(),
     ),
     st.builds(Want, u32, page_ranges),
     st.builds(Gone, u32, page_ranges),

@@ -38,6 +38,8 @@ class Hello(NamedTuple):
     blob_bytes_max: int = 0
     software: str = ""
     totals: Totals = Totals()
+    topics: bytes = b""
+    """The topics carried (core/topics.py); empty: all."""
 
 
 class Proof(NamedTuple):

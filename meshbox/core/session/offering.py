@@ -1,7 +1,7 @@
 """Our pages at the peer: numbered, offered, and open until the peer settles them.
 
 Pages of the feed are settled in their order; a fresh page (fresh.py) by itself. What is due, and
-what the peer itself claims to hold (claims.py), is in no page.
+what the peer does not carry or claims to hold itself (claims.py), is in no page.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from meshbox.core.retention import Retention
 from meshbox.core.session.claims import PeerClaims
 from meshbox.core.session.effects import Effect, Send
 from meshbox.core.session.frames import OfferedLog, Offers, Settled
+from meshbox.core.topics import Carried
 from meshbox.core.wanting import offered
 
 NO_CURSOR: Final = b""
@@ -41,7 +42,9 @@ class OfferedPage(NamedTuple):
 class OfferedPages:
     """The pages that one peer was offered and has not settled."""
 
-    def __init__(self, claims: PeerClaims) -> None:
+    def __init__(self, claims: PeerClaims, carried: Carried) -> None:
+        """`carried`: by the peer."""
+        self._carried = carried
         self._claims = claims
         self._last = 0
         self._pages: dict[int, OfferedPage] = {}
@@ -77,9 +80,11 @@ class OfferedPages:
     def of(
         self, records: Iterable[LogRecord], *, retention: Retention, now_ms: int
     ) -> tuple[OfferedLog, ...]:
-        """Offers of all that is neither due nor claimed by the peer."""
+        """Offers of all that the peer carries, and that is neither due nor claimed by it."""
         logs = []
         for record in records:
+            if not self._carried.carries(record.log.topic):
+                continue
             unclaimed = self._claims.unclaimed(record.log, record.runs)
             runs = offered(unclaimed, retention=retention, now_ms=now_ms)
             if runs:

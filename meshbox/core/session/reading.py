@@ -2,9 +2,10 @@
 
 A page goes through: offered → its records are read and what we lack is known (assessed) → asked
 for, log by log, as far as the budget and the ledger allow → received or gone → committed →
-settled. A number is settled when it is seen in the offered class or better, due, gone, or was
-received and committed, whatever its outcome. "Asked of another" is not settled: such a log waits
-until the ledger wakes us, and its record is read again before anything is asked.
+settled. A number is settled when it is seen in the offered class or better, due, of a topic that we
+do not carry, gone, or was received and committed, whatever its outcome. "Asked of another" is not
+settled: such a log waits until the ledger wakes us, and its record is read again before anything is
+asked.
 
 Invariants:
 - The cursor of a page travels in the commit that settles it, never before the blobs of that page
@@ -41,6 +42,7 @@ from meshbox.core.session.effects import (
 from meshbox.core.session.frames import Blobs, Gone, Offers, PageRanges, Settled
 from meshbox.core.session.lanes import Lane
 from meshbox.core.session.pages import OpenLog, OpenPage, OpenPages
+from meshbox.core.topics import Carried
 from meshbox.core.wanting import wanted
 from meshbox.core.wants import WantLedger
 
@@ -58,7 +60,9 @@ class _Commit:
 class FeedReader:
     """Settles one peer's feed."""
 
-    def __init__(self, *, peer: NodeId, ledger: WantLedger, now_ms: int) -> None:
+    def __init__(self, *, peer: NodeId, ledger: WantLedger, carried: Carried, now_ms: int) -> None:
+        """`carried`: by this node."""
+        self._carried = carried
         self.blobs_in = 0
         self.duplicates_in = 0
         self.progress_ms = now_ms
@@ -94,7 +98,7 @@ class FeedReader:
         for place, record in zip(request.places, result.records, strict=True):
             log = page.logs[place]
             lacking = wanted(log.runs, record, retention=result.retention, now_ms=result.now_ms)
-            lacking -= log.answered
+            lacking = lacking - log.answered if self._carried.carries(log.log.topic) else EMPTY
             log.stale = False
             if not log.in_flight:
                 log.lane = self._asker.lane(page, log, lacking)

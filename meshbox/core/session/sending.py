@@ -5,6 +5,9 @@
 | WAITING   | resume            | the first cursor that our feed honours is chosen:       |
 |           |                   | CHOOSING                                                |
 | CHOOSING  | a cursor chosen   | a page of the feed is read from there: READING          |
+| CHOOSING  | none honoured,    | the feed is read from its beginning: READING            |
+|           | and not all topics|                                                         |
+|           | are carried       |                                                         |
 | CHOOSING  | none honoured     | what differs is found, or the peer, if it was dialled,  |
 |           |                   | asked for it (comparing.py): COMPARING                  |
 | COMPARING | the logs in which | they are read, a page at a time, and then the feed from |
@@ -56,6 +59,7 @@ from meshbox.core.session.effects import (
 from meshbox.core.session.frames import AskDifference, Difference, Settled, Sketch
 from meshbox.core.session.fresh import FreshOffers
 from meshbox.core.session.offering import NO_CURSOR, OfferedPage, OfferedPages
+from meshbox.core.topics import Carried
 
 
 class SendingState(Enum):
@@ -73,15 +77,25 @@ class SendingState(Enum):
 class FeedSender:
     """Offers our feed to one peer."""
 
-    def __init__(self, *, sketch_key: bytes, is_dialler: bool, claims: PeerClaims) -> None:
-        """`sketch_key`: of the elements of this session (core/reconcile.py)."""
+    def __init__(
+        self,
+        *,
+        sketch_key: bytes,
+        is_dialler: bool,
+        claims: PeerClaims,
+        carried: Carried,
+        compares: bool,
+    ) -> None:
+        """`sketch_key`: of the elements of this session (core/reconcile.py); `carried`: by the
+        peer; `compares`: both sides carry all topics, so that what they hold is to be compared."""
         self.state = SendingState.WAITING
-        self._comparison = None if is_dialler else Comparison(sketch_key)
+        self._compares = compares
+        self._comparison = Comparison(sketch_key) if compares and not is_dialler else None
         self._differing: deque[LogKey] = deque()
         self._cursor: bytes | None = None
         self._view = 0
         """The feed's counter when `_cursor` was read."""
-        self._pages = OfferedPages(claims)
+        self._pages = OfferedPages(claims, carried)
         self._fresh = FreshOffers(self._pages)
         self._owes_cursor = False
         self._since_ms: int | None = None
@@ -110,6 +124,8 @@ class FeedSender:
         if cursor is not None:
             self._cursor = cursor
             return self._read_on() + self._tell_difference()
+        if not self._compares:
+            return self._begin_with(LIST_ALL) + self._fresh.open()
         self.state = SendingState.COMPARING
         if self._comparison is None:
             return [Send(AskDifference()), *self._fresh.open()]

@@ -64,6 +64,7 @@ from meshbox.core.session.handshake import Authenticator, Handshake
 from meshbox.core.session.reading import FeedReader
 from meshbox.core.session.sending import FeedSender
 from meshbox.core.session.serving import WantServer
+from meshbox.core.topics import ALL_TOPICS, Carried, ToldTopics
 from meshbox.core.wants import WantLedger
 
 
@@ -85,6 +86,7 @@ class Session:
         dialled: NodeId | None,
         authenticator: Authenticator,
         ledger: WantLedger,
+        carried: Carried = ALL_TOPICS,
         now_ms: int,
     ) -> None:
         self.state = SessionState.HANDSHAKE
@@ -94,6 +96,7 @@ class Session:
         )
         self._hello = hello
         self._dialled = dialled
+        self.carried = carried
         self._ledger = ledger
         self._claims = PeerClaims()
         self._server = WantServer()
@@ -225,10 +228,20 @@ class Session:
         if peer is None:
             return effects
         self.state = SessionState.OPEN
-        self._reader = FeedReader(peer=peer, ledger=self._ledger, now_ms=now_ms)
+        self._reader = FeedReader(
+            peer=peer, ledger=self._ledger, carried=self.carried, now_ms=now_ms
+        )
         key = self._sketch_key()
         is_dialler = self._dialled is not None
-        self._sender = FeedSender(sketch_key=key, is_dialler=is_dialler, claims=self._claims)
+        hello = self.peer_hello
+        assert hello is not None
+        self._sender = FeedSender(
+            sketch_key=key,
+            is_dialler=is_dialler,
+            claims=self._claims,
+            carried=ToldTopics(hello.nonce, hello.topics),
+            compares=not hello.topics and not self._hello.topics,
+        )
         self._sketcher = Sketcher(key) if is_dialler else None
         return [*effects, Proven(peer), LoadCursors(peer)]
 

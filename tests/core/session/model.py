@@ -56,6 +56,7 @@ from meshbox.core.session.effects import (
 )
 from meshbox.core.session.frames import Blobs, Frame, Hello
 from meshbox.core.session.session import Session
+from meshbox.core.topics import ALL_TOPICS, OwnTopics
 from meshbox.core.wants import WantLedger
 from meshbox.wire.decoding import FrameDecoder
 from meshbox.wire.encoding import FrameEncoder
@@ -98,7 +99,8 @@ class Moment(NamedTuple):
 class ModelNode:
     """What one node holds, and its answers. Everything it commits is durable at once."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, carried: OwnTopics = ALL_TOPICS) -> None:
+        self.carried = carried
         self.key = bytes([number]) * 32
         self.node_id = node_id_of(self.key)
         self.ledger = WantLedger()
@@ -112,7 +114,8 @@ class ModelNode:
         self.records_read = 0
 
     def hello(self, *, nonce: int) -> Hello:
-        return Hello(self.key, bytes([nonce]) * 32, self.key[:16], b"\7" * 32)
+        told = self.carried.told(bytes([nonce]) * 32)
+        return Hello(self.key, bytes([nonce]) * 32, self.key[:16], b"\7" * 32, topics=told)
 
     def put(self, log: LogId, seq: int, data: bytes, blob_class: BlobClass) -> bool:
         """Stores one blob; False when the number is seen already."""
@@ -379,6 +382,7 @@ def _session(node: ModelNode, *, dialled: NodeId | None) -> Session:
         dialled=dialled,
         authenticator=TrustingAuthenticator(node.node_id),
         ledger=node.ledger,
+        carried=node.carried,
         now_ms=1_000,
     )
 
