@@ -17,6 +17,7 @@ from zeroconf import Error
 from zeroconf.asyncio import AsyncServiceInfo
 
 from meshbox.core.errors import DiscoveryFailed
+from meshbox.discovery import questions
 from meshbox.discovery.announcement import Record
 from meshbox.discovery.responder import Responder
 
@@ -31,14 +32,16 @@ class Announcer:
     def __init__(self, responder: Responder) -> None:
         self._responder = responder
         self._broadcasts: list[asyncio.Future[None]] = []
+        self._addresses: dict[str, tuple[str, ...]] = {}
 
     async def announce(self, records: Sequence[Record]) -> None:
         """Replaces what is announced by `records`. Returns when the first packets are out.
 
-        What is announced no longer gets no goodbye: its addresses are gone, or were not ours.
+        Addresses that are not among them any more get a goodbye, wherever it is still heard.
         `DiscoveryFailed`.
         """
         await self.pause()
+        self._say_goodbye(records)
         infos = [_info(record) for record in records]
         try:
             begun = await asyncio.gather(*(self._register(info) for info in infos))
@@ -59,6 +62,13 @@ class Announcer:
         for broadcast in broadcasts:
             broadcast.cancel()
         await asyncio.gather(*broadcasts, return_exceptions=True)
+
+    def _say_goodbye(self, records: Sequence[Record]) -> None:
+        before, self._addresses = self._addresses, {r.host: r.addresses for r in records}
+        for host, addresses in before.items():
+            stale = [_packed(a) for a in addresses if a not in self._addresses.get(host, ())]
+            if stale:
+                questions.send(self._responder.zeroconf, questions.gone(host, stale))
 
     async def _register(self, info: AsyncServiceInfo) -> Awaitable[None]:
         return await self._responder.aio.async_register_service(

@@ -1,4 +1,4 @@
-"""Own questions on the wire, and zeroconf's cache of the answers.
+"""Own packets on the wire, and zeroconf's cache of the answers.
 
 The only module that handles DNS records. Its functions run on the event loop. Questions ask for
 multicast answers: a unicast one would reach only one of the processes that share port 5353.
@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from zeroconf import (  # type: ignore[attr-defined]  # these are not in its __all__
+    DNSAddress,
     DNSOutgoing,
     DNSPointer,
     DNSQuestion,
@@ -25,7 +26,11 @@ from zeroconf import (  # type: ignore[attr-defined]  # these are not in its __a
 MULTICAST: Final = DNSQuestionType.QM
 
 _QUERY = 0x0000
+_RESPONSE = 0x8400
 _CLASS_IN = 0x0001
+_IPV4_BYTES = 4
+_TYPE_A = 1
+_TYPE_AAAA = 28
 _TYPE_PTR = 12
 _TYPE_TXT = 16
 _TYPE_SRV = 33
@@ -57,6 +62,15 @@ def send(zeroconf: Zeroconf, out: DNSOutgoing) -> None:
         zeroconf.async_send(out)
     except Error:
         return
+
+
+def gone(host: str, addresses: Iterable[bytes]) -> DNSOutgoing:
+    """Tells that these addresses of `host` are no more (RFC 6762, 10.1); its others stay."""
+    out = DNSOutgoing(_RESPONSE)
+    for address in addresses:
+        type_ = _TYPE_A if len(address) == _IPV4_BYTES else _TYPE_AAAA
+        out.add_answer_at_time(DNSAddress(host, type_, _CLASS_IN, 0, address), 0)
+    return out
 
 
 def heard_ms(zeroconf: Zeroconf, name: str) -> float:

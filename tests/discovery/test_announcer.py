@@ -95,6 +95,26 @@ async def test_records_are_seen_replaced_and_withdrawn(responder: Responder) -> 
     await observer.close()
 
 
+async def test_an_address_that_went_is_said_goodbye_to(
+    responder: Responder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it was announced less than a second before, so that no flush bit ends it."""
+    monkeypatch.setattr(announcer, "REPEAT_S", 60)
+    type_ = service_type(Service.MAILBOX, new_mesh())
+    observer = Observer(type_)
+    announcing = Announcer(responder)
+    both = ("127.0.0.1", "127.0.0.2", "fe80::7")
+    await announcing.announce([record(3000, type_=type_, addresses=both)])
+    name = await observer.next(ServiceStateChange.Added)
+    assert set((await observer.resolve(name)).parsed_addresses()) == set(both)
+    await announcing.announce([record(3000, type_=type_)])
+    async with asyncio.timeout(WITHIN_S):
+        while (await observer.resolve(name)).parsed_addresses() != ["127.0.0.1"]:
+            await asyncio.sleep(0.05)
+    await announcing.hush()
+    await observer.close()
+
+
 async def test_a_type_of_the_longest_mesh_name_is_seen(responder: Responder) -> None:
     mesh = parse_mesh(new_mesh().ljust(MESH_NAME_BYTES_MAX, "x"))
     type_ = service_type(Service.MAILBOX, mesh)
