@@ -87,6 +87,11 @@ def new_in(
     ]
     if not runs:
         return None
+    if len(runs) == 1:  # As in most polls that find anything, and a third cheaper so.
+        run = runs[0]
+        seqs = SeqRanges.of(max(run.first, first), min(run.end, end))
+        size = _part_bytes(run, first, end)
+        return NewInLog(record.log, seqs, size, run.bytes, run.largest_bytes)
     seqs = SeqRanges((max(run.first, first), min(run.end, end)) for run in runs)
     size = sum(_part_bytes(run, first, end) for run in runs)
     bound = sum(run.bytes for run in runs)
