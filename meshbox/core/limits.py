@@ -279,6 +279,10 @@ than `WANT_PATIENCE_MS`."""
 WANT_STALL_MS: Final = 30_000
 """Milliseconds without any answer after which the session is ended as stalled."""
 
+GAINED_LOGS_MAX: Final = 4_096
+"""Logs of which it is known that they gained while records were being read; of others it is
+assumed."""
+
 FILLING_GAIN_MS: Final = 5_000
 """A log that gained nothing for so long no longer holds fetches back (design.md 4.12)."""
 

@@ -25,6 +25,7 @@ from meshbox.core.limits import (
     FILLING_GAIN_MS,
     FILLING_HOLD_MS_MAX,
     FILLING_LOGS_MAX,
+    GAINED_LOGS_MAX,
     SYNC_STREAMS_MAX,
     WANT_PATIENCE_MS,
     WANT_TYPICAL_TIMES,
@@ -61,9 +62,14 @@ class _Hold:
 class WantLedger:
     """The wants of one node. Memory: the unsettled pages of the connected peers."""
 
-    __slots__ = ("_holds", "_logs", "_typical_ms", "_woken")
+    __slots__ = ("_gained", "_gained_all", "_holds", "_logs", "_typical_ms", "_woken", "gains")
 
     def __init__(self) -> None:
+        self.gains = 0
+        """How often something was stored that a peer had brought."""
+        self._gained: OrderedDict[LogId, int] = OrderedDict()
+        self._gained_all = 0
+        """Where every log not in `_gained` may have gained last."""
         self._logs: dict[LogId, _LogWants] = {}
         self._holds: OrderedDict[LogId, _Hold] = OrderedDict()
         self._woken: set[NodeId] = set()
@@ -99,6 +105,8 @@ class WantLedger:
 
     def answered(self, peer: NodeId, log: LogId, *, gained: SeqRanges, now_ms: int) -> None:
         """`peer` answered; `gained` are numbers that are now stored: nobody's lacking any more."""
+        if gained:
+            self._count_gain(log)
         wants = self._logs.get(log)
         if wants is None:
             return
@@ -112,6 +120,11 @@ class WantLedger:
             self._learn(peer, wants, now_ms)
             self._count_hold(log, min(now_ms - wants.gained_ms, FILLING_GAIN_MS), now_ms)
             wants.gained_ms = now_ms
+
+    def gained_since(self, log: LogId, gains: int) -> bool:
+        """Whether `log` may have gained since `self.gains` was `gains`: what was read of it before
+        may lack what is stored now, and would be asked for twice."""
+        return self._gained.get(log, self._gained_all) > gains
 
     def broke_promise(self, peer: NodeId, log: LogId) -> None:
         """`peer` did not have what it offered: it no longer holds fetches of `log` back."""
@@ -167,6 +180,13 @@ class WantLedger:
         wants.broken.discard(peer)
         if not wants.offered:
             del self._logs[log]
+
+    def _count_gain(self, log: LogId) -> None:
+        self.gains += 1
+        self._gained[log] = self.gains
+        self._gained.move_to_end(log)
+        if len(self._gained) > GAINED_LOGS_MAX:
+            self._gained_all = self._gained.popitem(last=False)[1]
 
     def _patience_ms(self, peer: NodeId) -> float:
         return max(WANT_PATIENCE_MS, WANT_TYPICAL_TIMES * self._typical_ms.get(peer, 0.0))

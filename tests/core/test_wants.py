@@ -11,6 +11,7 @@ from meshbox.core.limits import (
     FILLING_GAIN_MS,
     FILLING_HOLD_MS_MAX,
     FILLING_LOGS_MAX,
+    GAINED_LOGS_MAX,
     WANT_PATIENCE_MS,
     WANT_STALL_MS,
     WANT_TYPICAL_TIMES,
@@ -194,3 +195,19 @@ def test_what_one_peer_brought_no_peer_is_waited_for() -> None:
     ledger.answered(A, LOG, gained=SeqRanges.of(0, 4), now_ms=1)
     assert ledger.lacking(LOG) == SeqRanges.of(4, 10)
     assert ledger.stop_below(LOG, above=None, now_ms=1) == 4
+
+
+def test_what_was_read_before_a_gain_is_known_to_be_old() -> None:
+    ledger = WantLedger()
+    before = ledger.gains
+    assert not ledger.gained_since(LOG, before)
+    ledger.answered(A, LOG, gained=SeqRanges.of(0, 1), now_ms=0)
+    assert ledger.gained_since(LOG, before)
+    assert not ledger.gained_since(LOG, ledger.gains)
+    other = LogId(Namespace.LOGS, parse_topic("t"), parse_author("other"))
+    assert not ledger.gained_since(other, before)
+    for number in range(GAINED_LOGS_MAX):
+        log = LogId(Namespace.LOGS, parse_topic("t"), parse_author(f"{number}"))
+        ledger.answered(A, log, gained=SeqRanges.of(0, 1), now_ms=0)
+    assert ledger.gained_since(LOG, before)
+    assert ledger.gained_since(other, before), "what is forgotten is assumed"

@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from meshbox.core.ids import BlobClass, Origin, node_key_of
+from meshbox.core.ids import BlobClass, LogId, Origin, node_key_of
 from meshbox.core.limits import (
     FRAME_BYTES_LIMIT,
+    FRAME_BYTES_MAX,
     GONE_PROMISES_MAX,
     MIB,
     PAGE_LOGS_MAX,
@@ -28,6 +29,7 @@ from meshbox.core.limits import (
 )
 from meshbox.core.ranges import SEQ_END, SeqRanges
 from meshbox.core.reconcile import SYMBOL_BYTES, Digest
+from meshbox.core.retention import RETENTION_MAX_MS
 from meshbox.core.session.assembly import content_hash
 from meshbox.core.session.comparing import SYMBOLS_SECOND
 from meshbox.core.session.frames import (
@@ -49,6 +51,7 @@ from meshbox.core.session.frames import (
 )
 from meshbox.identity.key import Identity, mint
 from meshbox.sync.backoff import OFFENCE_FIRST_S
+from meshbox.sync.runner import SessionRunner
 from tests.contract.material import log_of
 from tests.sync.nodes import MemoryDisk, Node, equal, joined, running, until
 from tests.sync.stranger import Stranger
@@ -419,3 +422,71 @@ async def silent_after_hello(node: Node) -> str | None:
     async with Stranger(node) as stranger:
         await stranger.say(stranger.hello())
         return await stranger.told()
+
+
+async def test_a_hundred_thousand_expired_blobs_are_neither_fetched_nor_stored(node: Node) -> None:
+    async with Stranger(node) as stranger:
+        await stranger.shake_hands()
+        runs = (OfferedRun(0, 100_000, BlobClass.OPAQUE, 100_000, 1, RETENTION_MAX_MS),)
+        logs = tuple(OfferedLog(log_of(f"expired {at}"), runs) for at in range(10))
+        await stranger.say(Offers(1, logs, b"cursor"))
+        frame = await stranger.hear_a((Want, Settled))
+        assert frame == Settled(1)
+    assert await node.store.logs([log.log for log in logs]) == (None,) * 10
+    assert [kept.cursor[-6:] for kept in await node.store.cursors(stranger.node_id)] == [b"cursor"]
+
+
+async def test_blobs_that_turn_out_to_be_expired_are_not_stored_and_no_fault(node: Node) -> None:
+    async with Stranger(node) as stranger:
+        await stranger.shake_hands()
+        assert await asked_for(stranger, offer((0, 3))) == SeqRanges.of(0, 3)
+        await stranger.say(Blobs(tuple(part(seq=seq, age_ms=RETENTION_MAX_MS) for seq in range(3))))
+        await stranger.hear_a(Settled)
+    held = await node.content()
+    assert all(key != log_of("hostile").key for key, _ in held)
+
+
+@pytest.mark.parametrize("versions", [(2, 9), (0, 0)])
+async def test_a_peer_of_another_version_gets_a_clear_answer(
+    node: Node, versions: tuple[int, int]
+) -> None:
+    async with Stranger(node) as stranger:
+        hello = stranger.hello()._replace(version_min=versions[0], version_max=versions[1])
+        await stranger.say(hello)
+        end: End = await stranger.hear_a(End)
+    assert end.reason == "version.unsupported"
+    assert f"{versions[0]} to {versions[1]}, this node 1 to 1" in end.detail
+
+
+async def test_who_never_reads_costs_what_a_read_costs_and_nobody_else_anything(node: Node) -> None:
+    count = 100
+    await node.put(range(count), author="bulky", size_bytes=100_000)
+    async with Stranger(node) as stranger:
+        await stranger.shake_hands()
+        await stranger.hold_nothing()
+        places: dict[LogId, int] = {}
+        while log_of("bulky") not in places:
+            offers: Offers = await stranger.hear_a(Offers)
+            places = {log.log: place for place, log in enumerate(offers.logs)}
+        wanted = PageRanges(places[log_of("bulky")], SeqRanges.of(0, count))
+        await stranger.say(Want(offers.page, (wanted,)))
+        (runner,) = [r for r in node.service._runners if r.session.peer == stranger.node_id]
+        await until(lambda: runner._outbox.qsize() > 0)
+        most_bytes = 0
+        for seq in range(40, 45):
+            async with running(MemoryDisk()) as friend:
+                friend.knows(node)
+                await node.put(range(seq, seq + 1))
+                await equal(node, friend, within_s=5)
+            most_bytes = max(most_bytes, unwritten_bytes(runner))
+        assert 0 < most_bytes <= 4 * FRAME_BYTES_MAX
+        assert not runner.ended
+
+
+def unwritten_bytes(runner: SessionRunner) -> int:
+    """Bytes of blobs that a session read and has not written to its stream."""
+    frames = [frame for frame in runner._outbox._queue if isinstance(frame, Blobs)]  # type: ignore[attr-defined]
+    ready = [
+        blob.data or b"" for q in runner.session._server._queues.values() for _, blob in q.ready
+    ]
+    return sum(len(part.data) for frame in frames for part in frame.parts) + sum(map(len, ready))

@@ -401,6 +401,31 @@ def asked_of(node: Node, peer: Node) -> int:
     return sum(budget.seqs for asker in askers for budget in asker._budgets.values())
 
 
+async def test_wants_are_spread_over_those_who_hold_a_log() -> None:
+    async with (
+        running(MemoryDisk()) as a,
+        running(MemoryDisk()) as b,
+        running(MemoryDisk()) as c,
+        Wire(a.endpoint) as wire_a,
+        Wire(b.endpoint) as wire_b,
+    ):
+        c.knows(a, via=wire_a.endpoint)
+        c.knows(b, via=wire_b.endpoint)
+        await joined(a, c)
+        await joined(b, c)
+        wire_a.freeze()
+        wire_b.freeze()
+        for author in range(60):
+            await a.put(range(50), author=f"{author}", size_bytes=8_000)
+            await b.put(range(50), author=f"{author}", size_bytes=8_000)
+        wire_a.thaw()
+        wire_b.thaw()
+        assert len(await equal(a, b, c)) == 3_000
+        await until(lambda: sum(status.blobs_in for status in c.service.peers()) == 3_000)
+        assert min(status.blobs_in for status in c.service.peers()) > 200
+        assert [status.duplicates_in for status in c.service.peers()] == [0, 0]
+
+
 async def test_what_was_asked_of_a_peer_that_left_is_asked_of_another() -> None:
     async with (
         running(MemoryDisk()) as a,

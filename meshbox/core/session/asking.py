@@ -2,7 +2,8 @@
 
 A log is asked for in ascending order, and never for a number that is in flight already, from
 whatever page. What cannot be asked for now leaves its place in `short`, for want of room, or in
-`denied`, when another peer is asked; its record is read again before anything is.
+`denied`, when another peer is asked; its record is read again before anything is. So it is when
+something of the log was stored while its record was being read.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ class Asker:
         self.declare(log.log, now_ms=now_ms)
         unasked = log.open - log.asked
         if not unasked:
+            return EMPTY
+        if self._ledger.gained_since(log.log, page.gains):
+            log.stale = True
+            page.short.add(place)
             return EMPTY
         flying = self._flying(log)
         if unasked & flying:

@@ -57,6 +57,8 @@ class OpenPage:
     """The records of all its logs were read once."""
     reading: bool = True
     """A read of records is under way."""
+    gains: int = 0
+    """The ledger's, when that read was asked for."""
     short: set[int] = field(default_factory=set)
     """Places with something to ask for once there is room, or once it came by another page."""
     denied: set[int] = field(default_factory=set)

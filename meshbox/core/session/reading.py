@@ -253,6 +253,6 @@ class FeedReader:
         return [self._read_records(page, sorted(places))] if places else []
 
     def _read_records(self, page: OpenPage, places: Iterable[int]) -> Effect:
-        page.reading = True
+        page.reading, page.gains = True, self._ledger.gains
         chosen = tuple(places)
         return ReadRecords(page.number, chosen, tuple(page.logs[p].log for p in chosen))
