@@ -349,6 +349,10 @@ SOFTWARE_LENGTH_MAX: Final = 128
 REASON_LENGTH_MAX: Final = 512
 """Characters of a peer's reason and detail; what is longer is cut."""
 
+SYNC_RATE_BYTES_PER_S_MIN: Final = 128 * KIB
+"""Bytes a second that an operator may bound sync to at the least: one frame then takes 2 seconds,
+after which a peer that waits for it would ask another."""
+
 SYNC_STREAMS_MAX: Final = 256
 """Sync connections and streams at a time: far above the mailboxes of one LAN."""
 

@@ -28,6 +28,7 @@ from meshbox.admin.sources import Sources
 from meshbox.core.address import Endpoint
 from meshbox.core.errors import IdentityLost
 from meshbox.core.ids import node_key_of
+from meshbox.core.rate import RateLimit
 from meshbox.core.topics import OwnTopics
 from meshbox.http_api.server import HttpApi
 from meshbox.http_api.settings import Generation, HttpSettings, IdRule
@@ -44,6 +45,7 @@ from meshbox.node.loop_watch import LoopWatch
 from meshbox.node.opening import Opened, give_up, open_folder
 from meshbox.node.release import VERSION
 from meshbox.node.settings import Resolved
+from meshbox.sync.runner import Rates
 from meshbox.sync.service import SyncService
 from meshbox.sync.transport import GrpcTransport
 
@@ -174,6 +176,10 @@ class Node:
             node_version=VERSION,
             log=self._log_peers,
             carried=OwnTopics(self._settings.topic),
+            rates=Rates(
+                incoming=RateLimit(self._settings.sync_rate_in),
+                outgoing=RateLimit(self._settings.sync_rate_out),
+            ),
         )
         self._outside.append(("sync", sync.stop))
         sync.failed.add_done_callback(lambda failed: self._fail(failed.result()))

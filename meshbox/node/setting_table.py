@@ -30,6 +30,7 @@ from meshbox.core.address import (
 )
 from meshbox.core.errors import InvalidSetting
 from meshbox.core.ids import parse_topic
+from meshbox.core.limits import SYNC_RATE_BYTES_PER_S_MIN
 from meshbox.core.retention import Retention
 from meshbox.core.room import LIMIT_BYTES_MIN
 from meshbox.node.quantities import parse_duration, parse_size, show_duration, show_size
@@ -179,6 +180,15 @@ def _parse_limit(text: str) -> int | None:
     return size_bytes
 
 
+def _parse_rate(text: str) -> int | None:
+    if text == UNLIMITED:
+        return None
+    bytes_per_s = parse_size(text)
+    if bytes_per_s < SYNC_RATE_BYTES_PER_S_MIN:
+        raise InvalidSetting(f"at least {show_size(SYNC_RATE_BYTES_PER_S_MIN)} a second are wanted")
+    return bytes_per_s
+
+
 def _show_endpoint(endpoint: Endpoint | None) -> str:
     return LISTENER_OFF if endpoint is None else str(endpoint)
 
@@ -294,6 +304,22 @@ SETTINGS: Final = (
         metavar="TOPIC",
         separator=" ",
         repeatable=True,
+    ),
+    Setting(
+        key="sync_rate_in",
+        meaning="Bytes a second taken from other nodes, all together, such as 1MB.",
+        default=UNLIMITED,
+        parse=_parse_rate,
+        show=_show_limit,
+        metavar="SIZE",
+    ),
+    Setting(
+        key="sync_rate_out",
+        meaning="Bytes a second given to other nodes, all together, such as 1MB.",
+        default=UNLIMITED,
+        parse=_parse_rate,
+        show=_show_limit,
+        metavar="SIZE",
     ),
     Setting(
         key="store",

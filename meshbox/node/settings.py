@@ -52,6 +52,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     peer: tuple[PeerAddress, ...]
     internet: tuple[str, ...]
     topic: tuple[Topic, ...]
+    sync_rate_in: int | None
+    """Bytes a second."""
+    sync_rate_out: int | None
+    """Bytes a second."""
     store: str
     retention: int
     """Milliseconds."""

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Final
+from typing import Final, NamedTuple
 
 from meshbox.core.errors import MeshboxError, PeerError, PeerLost, PeerStalled
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import FRAMES_UNWRITTEN_MAX
+from meshbox.core.rate import UNBOUNDED, RateLimit
 from meshbox.core.session.effects import Effect, Finish, Proven, Request, Send
 from meshbox.core.session.frames import Frame
 from meshbox.core.session.session import Session, SessionState
@@ -34,6 +35,16 @@ close its side."""
 Clock = Callable[[], int]
 
 
+class Rates(NamedTuple):
+    """What all sessions of a node together may move."""
+
+    incoming: RateLimit = UNBOUNDED
+    outgoing: RateLimit = UNBOUNDED
+
+
+NO_BOUND: Final = Rates()
+
+
 class SessionRunner:
     """Drives `session` over `stream` until it has ended."""
 
@@ -45,6 +56,7 @@ class SessionRunner:
         summaries: Summaries,
         *,
         dialled: bool,
+        rates: Rates,
         clock: Clock,
         on_proven: Callable[[SessionRunner, NodeId], None],
         on_step: Callable[[], None],
@@ -57,6 +69,7 @@ class SessionRunner:
         self.bytes_out = 0
         self.reason: str | None = None
         self.detail = ""
+        self._rates = rates
         self._stream = stream
         self._store = store
         self._summaries = summaries
@@ -174,6 +187,7 @@ class SessionRunner:
                 effects = self.session.fault(error, now_ms=self._clock())
             self._carry_out(effects)
             self._check_unwritten()
+            await _pause(self._rates.incoming, len(raw))
             while not self.session.reads_on:
                 self._answered.clear()
                 await self._answered.wait()
@@ -195,4 +209,11 @@ class SessionRunner:
             except PeerLost as error:
                 self._carry_out(self.session.fault(error, now_ms=self._clock()))
                 return
+            await _pause(self._rates.outgoing, len(raw))
             self._carry_out(self.session.sent(frame, now_ms=self._clock()))
+
+
+async def _pause(limit: RateLimit, size_bytes: int) -> None:
+    wait_s = limit.wait_s(size_bytes, now_s=asyncio.get_running_loop().time())
+    if wait_s:
+        await asyncio.sleep(wait_s)

@@ -34,7 +34,7 @@ from meshbox.storage.interface import MailboxStore
 from meshbox.sync.authenticator import NodeAuthenticator
 from meshbox.sync.dialling import Dialling
 from meshbox.sync.peers import STATIC, Peer, Peers, stays
-from meshbox.sync.runner import SessionRunner
+from meshbox.sync.runner import NO_BOUND, Rates, SessionRunner
 from meshbox.sync.status import PeerStatus
 from meshbox.sync.summaries import Summaries
 from meshbox.sync.transport import FrameStream, Transport
@@ -65,6 +65,7 @@ class SyncService:
         node_version: str,
         log: Log,
         carried: OwnTopics = ALL_TOPICS,
+        rates: Rates = NO_BOUND,
     ) -> None:
         """`rng` makes nonces: the system's, but for a simulation."""
         self.failed: asyncio.Future[MeshboxError] = asyncio.get_running_loop().create_future()
@@ -75,6 +76,7 @@ class SyncService:
         self._software = f"meshbox/{node_version}"
         self._log = log
         self._carried = carried
+        self._rates = rates
         self._transport = transport
         self._rng = rng
         self._authenticator = NodeAuthenticator(identity, transport.leaf_fingerprint)
@@ -196,6 +198,7 @@ class SyncService:
             self._store,
             self._summaries,
             dialled=dialled is not None,
+            rates=self._rates,
             clock=_now_ms,
             on_proven=self._proven,
             on_step=self._wake,

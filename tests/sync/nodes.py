@@ -32,6 +32,8 @@ from meshbox.storage.interface import MailboxStore
 from meshbox.storage.keyvalue import KeyValue
 from meshbox.storage.memory import MemoryKeyValue
 from meshbox.storage.rocksdb import open_rocksdb
+from meshbox.sync.runner import NO_BOUND as ANY_RATE
+from meshbox.sync.runner import Rates
 from meshbox.sync.service import SyncService
 from meshbox.sync.status import PeerStatus
 from meshbox.sync.transport import GrpcTransport
@@ -101,8 +103,10 @@ class Node:
         store_class: type[EmbeddedStore] = EmbeddedStore,
         service_class: type[SyncService] = SyncService,
         carried: OwnTopics = ALL_TOPICS,
+        rates: Rates = ANY_RATE,
     ) -> None:
         self.carried = carried
+        self.rates = rates
         self.disk = disk
         self.identity = identity or mint()
         self.node_id = self.identity.node_id
@@ -149,6 +153,7 @@ class Node:
             rng=random.SystemRandom(),
             node_version="test",
             carried=self.carried,
+            rates=self.rates,
             log=self._log,
         )
         self._bound = await self._service.start(endpoint)

@@ -11,10 +11,12 @@ import pytest
 from meshbox.core.address import Endpoint
 from meshbox.core.errors import ListenFailed
 from meshbox.core.limits import BLOB_BYTES_MAX
+from meshbox.core.rate import BURST_S, RateLimit
 from meshbox.core.topics import OwnTopics
 from meshbox.identity.key import mint
 from meshbox.sync import service as service_module
 from meshbox.sync.backoff import Backoff
+from meshbox.sync.runner import Rates
 from meshbox.sync.status import PeerState
 from tests.contract.material import blob, log_of, put
 from tests.sync.conftest import NewDisk
@@ -399,6 +401,20 @@ def asked_of(node: Node, peer: Node) -> int:
     readers = [session._reader for session in sessions]
     askers = [reader._asker for reader in readers if reader]
     return sum(budget.seqs for asker in askers for budget in asker._budgets.values())
+
+
+@pytest.mark.parametrize("direction", ["incoming", "outgoing"])
+async def test_a_rate_bounds_what_moves_and_nothing_gets_lost(direction: str) -> None:
+    rate, size_bytes, count = 1_000_000, 20_000, 50
+    bound = Rates(**{direction: RateLimit(rate)})
+    async with running(MemoryDisk(), rates=bound) as a, running(MemoryDisk()) as b:
+        giver, taker = (b, a) if direction == "incoming" else (a, b)
+        await giver.put(range(count), size_bytes=size_bytes)
+        began = time.monotonic()
+        a.knows(b)
+        await equal(giver, taker)
+        await at_rest(a, b)
+        assert time.monotonic() - began > size_bytes * count / rate - BURST_S
 
 
 async def test_wants_are_spread_over_those_who_hold_a_log() -> None:
