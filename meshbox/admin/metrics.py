@@ -150,6 +150,10 @@ def _of_peers(document: StatusDocument) -> Iterator[_Family]:
     yield _Family(
         "meshbox_peer_duplicates_total", "Blobs that came and were held.", twice, ("peer",)
     )
+    broken = [((peer.node_id,), peer.misbehaved) for peer in peers]
+    yield _Family(
+        "meshbox_peer_misbehaved_total", "Sessions that it broke the rules of.", broken, ("peer",)
+    )
 
 
 def _ways(came: int, went: int) -> tuple[tuple[str, int], tuple[str, int]]:
