@@ -139,6 +139,8 @@ def start_node(
     if not line:
         process.kill()
         process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
         raise AssertionError(f"not ready: {log_path.read_text(errors='replace')[-2000:]}")
     return RunningNode(process, json.loads(line), data_dir, log_path, variables)
 
