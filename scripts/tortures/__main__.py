@@ -6,17 +6,18 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from scripts.tortures import crash
+from scripts.tortures import crash, mutate
 from scripts.tortures.faults import TortureFailed
 
 _ON_DISK: Final = Path("/var/tmp")  # noqa: S108 - room for some hundred megabytes
 _FAILED: Final = 1
+_Figures = crash.Figures | mutate.Figures
 _INTERRUPTED: Final = 130
 
 
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # So that what ends children and removes folders runs for SIGTERM as for Ctrl-C.
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:
-        figures = asyncio.run(_crash(chosen))
+        figures = asyncio.run(_CAMPAIGNS[chosen.campaign](chosen))
     except TortureFailed as error:
         sys.stderr.write(f"scripts/torture: {chosen.campaign}: {error}\n")
         return _FAILED
@@ -47,7 +48,18 @@ async def _crash(chosen: argparse.Namespace) -> crash.Figures:
     return await crash.crash(options)
 
 
-def _tell(figures: crash.Figures, *, as_json: bool) -> None:
+async def _mutate(chosen: argparse.Namespace) -> mutate.Figures:
+    options = mutate.Options(seed=chosen.seed, requests=chosen.requests, folder=chosen.dir)
+    return await mutate.mutate(options)
+
+
+_CAMPAIGNS: Final[dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, _Figures]]]] = {
+    "crash": _crash,
+    "mutate": _mutate,
+}
+
+
+def _tell(figures: _Figures, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(msgspec.json.encode(figures).decode() + "\n")
         return
@@ -71,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
         help="syncs do nothing (of files whose path ends so): losses must be found",
     )
     add("--keep", action="store_true", help="leave the folder, to look into it")
-    for campaign in (crashes,):
+    mutants = campaigns.add_parser("mutate", help="requests that no app would send")
+    mutants.add_argument("--requests", type=int, default=100_000, help="how many (100,000)")
+    for campaign in (crashes, mutants):
         campaign.add_argument("--seed", type=int, default=1, help="of all choices (1)")
         campaign.add_argument("--json", action="store_true", help="one document")
         campaign.add_argument("--dir", type=Path, default=_ON_DISK, help="where its folder is made")

@@ -248,6 +248,9 @@ int fallocate(int fd, int mode, off_t at, off_t bytes) {
 
 int fallocate64(int fd, int mode, off64_t at, off64_t bytes) { return fallocate(fd, mode, at, bytes); }
 
+int posix_fallocate(int fd, off_t at, off_t bytes) { return fallocate(fd, 0, at, bytes) == 0 ? 0 : errno; }
+int posix_fallocate64(int fd, off64_t at, off64_t bytes) { return posix_fallocate(fd, at, bytes); }
+
 static int sync_watched(int fd) {
     uint64_t ticket;
     struct timespec delay = {sync_us / 1000000, sync_us % 1000000 * 1000};
