@@ -29,7 +29,7 @@ import msgspec
 from meshbox.core.retention import DAY_MS, HOUR_MS
 from scripts.tortures.disk import Choice, Disk
 from scripts.tortures.faults import TortureFailed
-from scripts.tortures.ledger import Ledger
+from scripts.tortures.ledger import Findings, Ledger
 from scripts.tortures.load import Load
 from scripts.tortures.node import Node
 from scripts.tortures.preloading import compile_journal, watched
@@ -39,6 +39,7 @@ SCHEMA: Final = "meshbox.torture.crash/1"
 CLIENTS: Final = 6
 _SYNC_US: Final = (0, 200, 2_000, 20_000)
 """Of a node's whole run: on a quick disk, and on slow ones."""
+_EXAMPLES_MAX: Final = 10
 _EQUAL_S_MAX: Final = 60.0
 _DEFECTS: Final = ("node.defect", "peer.bug", "Traceback", "identity.lost")
 """What no log may say."""
@@ -81,6 +82,8 @@ class Figures(msgspec.Struct):
     identities: int = 0
     """Node ids that it showed."""
     defects: list[str] = []
+    examples: list[str] = []
+    """Of what audits found first, and after which deaths."""
     equal: bool = False
     """Both nodes held the same at the end."""
 
@@ -113,6 +116,7 @@ class _Campaign:
         self._choices: Counter[str] = Counter()
         self._moments: Counter[str] = Counter()
         self._identities: set[str] = set()
+        self._deaths: list[str] = []
         self._sync = "127.0.0.1:0"
         self._node: Node | None = None
         self._peer: Node | None = None
@@ -192,8 +196,21 @@ class _Campaign:
             return False
         self._identities.add(node.node_id)
         self._sync = node.ready["sync"]
+        before = self._load.findings
         await self._load.audit(node.url)
+        self._give_examples(before)
         return True
+
+    def _give_examples(self, before: Findings) -> None:
+        """Notes what an audit found first, and what had happened."""
+        now_ms = self._load.now_ms
+        for name, old, new in zip(Findings._fields, before, self._load.findings, strict=True):
+            if len(new) > len(old) and len(self._figures.examples) < _EXAMPLES_MAX:
+                first = self._ledger.describe(new[len(old)], now_ms=now_ms)
+                deaths = ", ".join(self._deaths[-4:])
+                self._figures.examples.append(
+                    f"start {self._figures.starts}: {len(new) - len(old)} {name}: {first}; {deaths}"
+                )
 
     async def _join(self, node: Node) -> None:
         """The peer goes on, or is started first."""
@@ -211,8 +228,10 @@ class _Campaign:
 
     async def _sweep(self, node: Node) -> None:
         """The clock jumps, and the node dies while it sweeps, before or after."""
-        span_ms = self._chance.choice([HOUR_MS, 6 * HOUR_MS, 2 * DAY_MS, 8 * DAY_MS])
-        self._move_clocks(self._chance.randint(1, span_ms))
+        most_ms = self._chance.choice([HOUR_MS, 6 * HOUR_MS, 2 * DAY_MS, 8 * DAY_MS])
+        span_ms = self._chance.randint(1, most_ms)
+        self._deaths.append(f"{span_ms / HOUR_MS:.1f} h")
+        self._move_clocks(span_ms)
         sweeping = asyncio.create_task(_ask_to_sweep(node))
         await asyncio.sleep(self._chance.random() * 0.06)
         sweeping.cancel()
@@ -232,11 +251,13 @@ class _Campaign:
         self._disk.replay(self._journal)
         if self._chance.random() < 0.4:
             self._figures.kills += 1
+            self._deaths.append(f"{moment}/kill")
             self._disk.kill()
             return
         choice = self._chance.choice(list(Choice))
         self._figures.cuts += 1
         self._choices[choice.value] += 1
+        self._deaths.append(f"{moment}/{choice.value}")
         self._disk.cut(choice, self._chance)
         self._clocks["a"].reboot()
 

@@ -5,9 +5,10 @@ a candidate: an answer that never came may have been a 201, and the first that i
 Once it was acknowledged the candidates are fixed; once it was shown, to a client or in an audit,
 there is one.
 
-Time is the campaign's, in milliseconds: a message is owed until `OWED_MS` after its
-acknowledgement (the shortest life, less what the campaign itself takes), and overdue when it is
-served `LIFE_MS` after it was first sent.
+Time is the campaign's, in milliseconds, and may jump while a request is on its way. So a message
+is owed for `OWED_MS` (the shortest life, less what the campaign itself takes) from when it can
+first have been stored, when it was sent, and overdue `LIFE_MS` after it can last have been: when
+it was answered, or first seen.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def digest(data: bytes) -> bytes:
 class _Entry:
     sent_ms: int
     candidates: list[bytes] = field(default_factory=list)
-    owed_from_ms: int | None = None
-    """When it was acknowledged or first shown."""
+    known_ms: int | None = None
+    """When it was acknowledged or first shown; until then nothing is owed."""
 
 
 class Ledger:
@@ -63,6 +64,7 @@ class Ledger:
         """Messages, each once."""
         self.shown = 0
         self._entries: dict[Message, _Entry] = {}
+        self._lost: dict[Message, _Entry] = {}
 
     @property
     def topics(self) -> set[str]:
@@ -73,15 +75,15 @@ class Ledger:
         """They are on their way, by their digests."""
         for message, content in messages.items():
             entry = self._entries.setdefault(message, _Entry(now_ms))
-            if entry.owed_from_ms is None and content not in entry.candidates:
+            if entry.known_ms is None and content not in entry.candidates:
                 entry.candidates.append(content)
 
     def answered(self, messages: Iterable[Message], *, now_ms: int) -> None:
         """A 201 came for them."""
         for message in messages:
             entry = self._entries[message]
-            if entry.owed_from_ms is None:
-                entry.owed_from_ms = now_ms
+            if entry.known_ms is None:
+                entry.known_ms = now_ms
                 self.acknowledged += 1
 
     def show(self, found: Mapping[Message, bytes], *, now_ms: int) -> Findings:
@@ -92,18 +94,17 @@ class Ledger:
             if entry is None or content not in entry.candidates:
                 wrong.append(message)
                 continue
-            if now_ms - entry.sent_ms > LIFE_MS:
-                overdue.append(message)
             entry.candidates = [content]
-            self._owe(entry)
+            if now_ms - self._known(entry, now_ms) > LIFE_MS:
+                overdue.append(message)
         return Findings(wrong=tuple(wrong), overdue=tuple(overdue))
 
-    def claimed(self, messages: Iterable[Message]) -> None:
+    def claimed(self, messages: Iterable[Message], *, now_ms: int) -> None:
         """A client was told that nothing needs to be sent again for these."""
         for message in messages:
             entry = self._entries.get(message)
             if entry is not None:
-                self._owe(entry)
+                self._known(entry, now_ms)
 
     def audit(self, held: Mapping[Message, bytes], *, now_ms: int) -> Findings:
         """Against all that the node holds. What it lost is reported once."""
@@ -111,16 +112,26 @@ class Ledger:
         lost = []
         for message in [message for message in self._entries if message not in held]:
             entry = self._entries[message]
-            if entry.owed_from_ms is None:
+            if entry.known_ms is None:
                 # It was not stored, and whoever asks anew begins anew.
                 del self._entries[message]
-            elif now_ms - entry.owed_from_ms <= OWED_MS:
+            elif now_ms - entry.sent_ms <= OWED_MS:
                 lost.append(message)
-                del self._entries[message]
+                self._lost[message] = self._entries.pop(message)
         return findings + Findings(lost=tuple(lost))
 
-    def _owe(self, entry: _Entry) -> None:
-        if entry.owed_from_ms is None:
-            # It may be as old as its first request.
-            entry.owed_from_ms = entry.sent_ms
+    def describe(self, message: Message, *, now_ms: int) -> str:
+        """For people: how long ago it was sent and acknowledged."""
+        entry = self._entries.get(message) or self._lost.get(message)
+        hours = 3_600_000
+        if entry is None:
+            return f"seq {message[2]}, never sent"
+        ages = [now_ms - ms for ms in (entry.sent_ms, entry.known_ms) if ms is not None]
+        return f"seq {message[2]}, sent and known " + ", ".join(f"{a / hours:.2f} h" for a in ages)
+
+    def _known(self, entry: _Entry, now_ms: int) -> int:
+        """When it was known to be stored: now at the latest."""
+        if entry.known_ms is None:
+            entry.known_ms = now_ms
             self.shown += 1
+        return entry.known_ms

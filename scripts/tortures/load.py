@@ -212,9 +212,8 @@ class _Client:
         missing = part.get(topic, {}).get("missing", {})
         for author, height in heights.items():
             lacking = set(missing.get(author, ()))
-            self._load.ledger.claimed(
-                (topic, author, seq) for seq in range(height + 1) if seq not in lacking
-            )
+            held = ((topic, author, seq) for seq in range(height + 1) if seq not in lacking)
+            self._load.ledger.claimed(held, now_ms=self._load.now_ms)
 
 
 async def _everything(

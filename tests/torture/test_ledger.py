@@ -48,7 +48,7 @@ def test_what_was_shown_or_claimed_is_owed() -> None:
     assert shown.show({M: X}, now_ms=1) == Findings()
     assert shown.audit({}, now_ms=2) == Findings(lost=(M,))
     claimed = ledger(X, answered=False)
-    claimed.claimed([M, OTHER])
+    claimed.claimed([M, OTHER], now_ms=1)
     assert claimed.audit({}, now_ms=2) == Findings(lost=(M,))
     assert (shown.shown, claimed.shown) == (1, 1)
 
@@ -57,6 +57,15 @@ def test_what_was_gone_does_not_come_back() -> None:
     gone = ledger(X, answered=False)
     gone.audit({}, now_ms=1)
     assert gone.audit({M: X}, now_ms=2) == Findings(wrong=(M,))
+
+
+def test_the_clock_may_jump_between_request_and_answer() -> None:
+    """It was stored before the jump, or after it."""
+    jumped = ledger(X, answered=False)
+    jumped.answered([M], now_ms=OWED_MS)
+    assert jumped.audit({M: X}, now_ms=OWED_MS + LIFE_MS) == Findings()
+    assert jumped.audit({}, now_ms=OWED_MS + 1) == Findings()
+    assert jumped.audit({M: X}, now_ms=OWED_MS + LIFE_MS + 1) == Findings(overdue=(M,))
 
 
 def test_nothing_is_served_after_its_life() -> None:
