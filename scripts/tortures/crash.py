@@ -41,6 +41,7 @@ _SYNC_US: Final = (0, 200, 2_000, 20_000)
 """Of a node's whole run: on a quick disk, and on slow ones."""
 _EXAMPLES_MAX: Final = 10
 _EQUAL_S_MAX: Final = 60.0
+_ASK_AGAIN_S: Final = 0.2
 _DEFECTS: Final = ("node.defect", "peer.bug", "Traceback", "identity.lost")
 """What no log may say."""
 
@@ -85,7 +86,7 @@ class Figures(msgspec.Struct):
     examples: list[str] = []
     """Of what audits found first, and after which deaths."""
     equal: bool = False
-    """Both nodes held the same at the end."""
+    """Both nodes held, at the end, all that was owed."""
 
     @property
     def is_clean(self) -> bool:
@@ -269,11 +270,23 @@ class _Campaign:
         if self._peer is None:
             raise TortureFailed("it was over before anything began: give it more seconds")
         self._peer.thaw()
-        self._figures.equal = await _equal(node, self._peer)
+        self._figures.equal = await self._become_equal(node, self._peer)
         await self._load.audit(node.url)
         for ended in (node, self._peer):
             if await ended.stop() != 0:
                 self._figures.defects.append(f"ended badly: {ended.log_end()}")
+
+    async def _become_equal(self, node: Node, peer: Node) -> bool:
+        """Whether both come to hold all that is owed. What is older may be due at one of them."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _EQUAL_S_MAX
+        while loop.time() < deadline:
+            here, there = [await self._load.everything(n.url) for n in (node, peer)]
+            owed = self._ledger.owed(now_ms=self._load.now_ms)
+            if all(m in here and here[m] == there.get(m) for m in owed):
+                return True
+            await asyncio.sleep(_ASK_AGAIN_S)
+        return False
 
     def _count(self, seconds: float) -> None:
         figures, findings = self._figures, self._load.findings
@@ -326,14 +339,3 @@ class _Clock:
 async def _ask_to_sweep(node: Node) -> None:
     with contextlib.suppress(aiohttp.ClientError, OSError):
         await node.control("POST", "/api/sweep")
-
-
-async def _equal(node: Node, peer: Node) -> bool:
-    """Whether both come to hold the same."""
-    deadline = asyncio.get_running_loop().time() + _EQUAL_S_MAX
-    while asyncio.get_running_loop().time() < deadline:
-        held = [await n.control("GET", "/api/inventory") for n in (node, peer)]
-        if held[0]["digest"] == held[1]["digest"]:
-            return True
-        await asyncio.sleep(0.2)
-    return False

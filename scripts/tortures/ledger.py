@@ -86,8 +86,11 @@ class Ledger:
                 entry.known_ms = now_ms
                 self.acknowledged += 1
 
-    def show(self, found: Mapping[Message, bytes], *, now_ms: int) -> Findings:
-        """A client was given these, by their digests: owed from now on, acknowledged or not."""
+    def show(self, found: Mapping[Message, bytes], *, asked_ms: int, now_ms: int) -> Findings:
+        """A client was given these, by their digests: owed from now on, acknowledged or not.
+
+        `asked_ms`: when it asked; the node answered then or later.
+        """
         wrong, overdue = [], []
         for message, content in found.items():
             entry = self._entries.get(message)
@@ -95,7 +98,7 @@ class Ledger:
                 wrong.append(message)
                 continue
             entry.candidates = [content]
-            if now_ms - self._known(entry, now_ms) > LIFE_MS:
+            if asked_ms - self._known(entry, now_ms) > LIFE_MS:
                 overdue.append(message)
         return Findings(wrong=tuple(wrong), overdue=tuple(overdue))
 
@@ -108,17 +111,21 @@ class Ledger:
 
     def audit(self, held: Mapping[Message, bytes], *, now_ms: int) -> Findings:
         """Against all that the node holds. What it lost is reported once."""
-        findings = self.show(held, now_ms=now_ms)
+        findings = self.show(held, asked_ms=now_ms, now_ms=now_ms)
         lost = []
         for message in [message for message in self._entries if message not in held]:
             entry = self._entries[message]
             if entry.known_ms is None:
                 # It was not stored, and whoever asks anew begins anew.
                 del self._entries[message]
-            elif now_ms - entry.sent_ms <= OWED_MS:
+            elif _is_owed(entry, now_ms):
                 lost.append(message)
                 self._lost[message] = self._entries.pop(message)
         return findings + Findings(lost=tuple(lost))
+
+    def owed(self, *, now_ms: int) -> set[Message]:
+        """What must be held now."""
+        return {message for message, entry in self._entries.items() if _is_owed(entry, now_ms)}
 
     def describe(self, message: Message, *, now_ms: int) -> str:
         """For people: how long ago it was sent and acknowledged."""
@@ -135,3 +142,7 @@ class Ledger:
             entry.known_ms = now_ms
             self.shown += 1
         return entry.known_ms
+
+
+def _is_owed(entry: _Entry, now_ms: int) -> bool:
+    return entry.known_ms is not None and now_ms - entry.sent_ms <= OWED_MS

@@ -91,10 +91,14 @@ class Load:
 
     async def audit(self, url: str) -> None:
         """Reads everything at `url`, holds it against the ledger, and notes what was found."""
+        held = await self.everything(url)
+        self.findings += self.ledger.audit(held, now_ms=self.now_ms)
+
+    async def everything(self, url: str) -> dict[Message, bytes]:
+        """All messages at `url`, by their digests."""
         timeout = aiohttp.ClientTimeout(total=_ANSWER_S_MAX)
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            held = await _everything(session, url, self.ledger.topics)
-        self.findings += self.ledger.audit(held, now_ms=self.now_ms)
+            return await _everything(session, url, self.ledger.topics)
 
     def lose_all(self) -> None:
         """Nothing can be read any more."""
@@ -206,14 +210,16 @@ class _Client:
         authors = self._authors if topic == self._topic else (self._load.shared[1],)
         nexts = self._next if topic == self._topic else {authors[0]: self._shared_next}
         heights = {a: self._chance.randint(0, max(0, nexts[a] - 1)) for a in authors if nexts[a]}
+        asked_ms = self._load.now_ms
         part = await _page(session, url, self._word, {topic: heights})
+        now_ms = self._load.now_ms
         found = dict(_messages(part, self._word))
-        self._load.findings += self._load.ledger.show(found, now_ms=self._load.now_ms)
+        self._load.findings += self._load.ledger.show(found, asked_ms=asked_ms, now_ms=now_ms)
         missing = part.get(topic, {}).get("missing", {})
         for author, height in heights.items():
             lacking = set(missing.get(author, ()))
             held = ((topic, author, seq) for seq in range(height + 1) if seq not in lacking)
-            self._load.ledger.claimed(held, now_ms=self._load.now_ms)
+            self._load.ledger.claimed(held, now_ms=now_ms)
 
 
 async def _everything(

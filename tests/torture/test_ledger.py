@@ -45,7 +45,7 @@ def test_after_the_acknowledgement_nothing_replaces_it() -> None:
 
 def test_what_was_shown_or_claimed_is_owed() -> None:
     shown = ledger(X, answered=False)
-    assert shown.show({M: X}, now_ms=1) == Findings()
+    assert shown.show({M: X}, asked_ms=1, now_ms=1) == Findings()
     assert shown.audit({}, now_ms=2) == Findings(lost=(M,))
     claimed = ledger(X, answered=False)
     claimed.claimed([M, OTHER], now_ms=1)
@@ -66,6 +66,18 @@ def test_the_clock_may_jump_between_request_and_answer() -> None:
     assert jumped.audit({M: X}, now_ms=OWED_MS + LIFE_MS) == Findings()
     assert jumped.audit({}, now_ms=OWED_MS + 1) == Findings()
     assert jumped.audit({M: X}, now_ms=OWED_MS + LIFE_MS + 1) == Findings(overdue=(M,))
+
+
+def test_an_answer_may_come_after_a_jump() -> None:
+    asked = ledger(X)
+    assert asked.show({M: X}, asked_ms=LIFE_MS, now_ms=2 * LIFE_MS) == Findings()
+
+
+def test_what_is_owed_at_the_moment() -> None:
+    kept = ledger(X)
+    kept.sent({OTHER: X}, now_ms=1)
+    assert kept.owed(now_ms=OWED_MS) == {M}
+    assert kept.owed(now_ms=OWED_MS + 1) == set()
 
 
 def test_nothing_is_served_after_its_life() -> None:
