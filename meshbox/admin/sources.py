@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from meshbox.core.address import PeerAddress
 from meshbox.core.clock import SystemClock
 from meshbox.core.ids import NodeId
 from meshbox.storage.interface import MailboxStore
@@ -77,6 +78,8 @@ class Sources:
     store: MailboxStore
     system_clock: SystemClock
     http: HttpReport
+    address: Callable[[], PeerAddress | None]
+    """Where other nodes reach this one now; None where they cannot."""
     peers: Callable[[], Sequence[PeerReport]]
     loop_held_ms_max: Callable[[], float | None]
     warnings: Callable[[], Sequence[str]]

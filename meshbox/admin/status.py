@@ -68,6 +68,8 @@ class StatusDocument(msgspec.Struct, frozen=True):
 
     schema: str
     node_id: str
+    address: str | None
+    """As `--peer` and `meshbox qr` have it; None where no other node could reach this one."""
     version: str
     pid: int
     epoch: str
@@ -99,6 +101,7 @@ async def status(sources: Sources) -> StatusDocument:
     return StatusDocument(
         schema=STATUS_SCHEMA,
         node_id=sources.node_id,
+        address=str(address) if (address := sources.address()) else None,
         version=sources.version,
         pid=os.getpid(),
         epoch=store.epoch.id.hex(),

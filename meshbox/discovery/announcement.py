@@ -96,7 +96,7 @@ def records_of(
     ]
     records = []
     for service, endpoint, txt in wanted:
-        addresses = _addresses(endpoint, interfaces) if endpoint else ()
+        addresses = reachable_addresses(endpoint, interfaces) if endpoint else ()
         if endpoint and addresses:
             type_ = service_type(service, mesh)
             name = instance_name(node_id, type_)
@@ -105,7 +105,8 @@ def records_of(
     return records
 
 
-def _addresses(endpoint: Endpoint, interfaces: Sequence[Interface]) -> tuple[str, ...]:
+def reachable_addresses(endpoint: Endpoint, interfaces: Sequence[Interface]) -> tuple[str, ...]:
+    """The addresses of `interfaces` at which a listener bound to `endpoint` is reached."""
     ours = [address for interface in interfaces for address in interface.addresses]
     if endpoint.host == ANY_IPV4:
         ours = [address for address in ours if ":" not in address]

@@ -43,6 +43,7 @@ from meshbox.node.listeners import Listener, listen
 from meshbox.node.log import Log
 from meshbox.node.loop_watch import LoopWatch
 from meshbox.node.opening import Opened, give_up, open_folder
+from meshbox.node.own_address import own_address
 from meshbox.node.release import VERSION
 from meshbox.node.settings import Resolved
 from meshbox.sync.runner import Rates
@@ -127,7 +128,7 @@ class Node:
             "sync": sync_bound,
         }
         await self._start_finding(opened, sync, bound)
-        await self._start_admin(opened, sync, api, admin)
+        await self._start_admin(opened, sync, api, admin, sync_bound)
         self._begin_housekeeping(opened)
         shown = {name: str(endpoint) if endpoint else None for name, endpoint in bound.items()}
         return Ready(
@@ -225,15 +226,24 @@ class Node:
         await finding.start(**bound)
 
     async def _start_admin(
-        self, opened: Opened, sync: SyncService, api: HttpApi, listener: Listener | None
+        self,
+        opened: Opened,
+        sync: SyncService,
+        api: HttpApi,
+        listener: Listener | None,
+        sync_bound: Endpoint | None,
     ) -> None:
+        node_id = opened.identity.node_id
         server = AdminServer(
             Sources(
-                node_id=opened.identity.node_id,
+                node_id=node_id,
                 version=VERSION,
                 store=opened.store,
                 system_clock=self._clock,
                 http=api,
+                address=lambda: own_address(
+                    node_id, sync_bound, interfaces=self._settings.interface
+                ),
                 peers=sync.peers,
                 loop_held_ms_max=lambda: self._watch.held_ms_max,
                 warnings=lambda: tuple(self._warnings.values()),

@@ -61,6 +61,7 @@ def sources(
         http=Http(),
         peers=lambda: peers,
         loop_held_ms_max=lambda: 1.5,
+        address=lambda: None,
         warnings=lambda: ("mind the gap",),
         is_stopping=lambda: is_stopping,
         limit_bytes=1_000,

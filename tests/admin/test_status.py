@@ -20,7 +20,17 @@ PEER_FIELDS = {
 async def test_the_fields(store: EmbeddedStore) -> None:
     document = msgspec.to_builtins(await status(sources(store, peers=[Report()])))
     assert set(document) == {
-        *("schema", "node_id", "version", "pid", "epoch", "change", "durable_change", "clock"),
+        *(
+            "schema",
+            "node_id",
+            "address",
+            "version",
+            "pid",
+            "epoch",
+            "change",
+            "durable_change",
+            "clock",
+        ),
         *("storage", "relayed", "rss_bytes", "loop_held_ms_max", "peers", "internet", "warnings"),
     }
     assert set(document["clock"]) == {"node_time_ms", "wall_ms", "synchronised"}
