@@ -10,6 +10,7 @@ followed by `responder`, and everything here is said again within a second.
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import socket
 import struct
@@ -55,13 +56,17 @@ class Listener(NamedTuple):
     is_ours: Callable[[Endpoint], bool]
 
 
+class InterfaceGone(Exception):
+    """The interface went after it was listed; the network will be looked at again."""
+
+
 class Link:
     """Speaks on the interface `index` until `close`. Needs a running event loop."""
 
     def __init__(
         self, *, index: int, type_: str, label: str | None, asks: bool, listener: Listener
     ) -> None:
-        """Opens the socket; `DiscoveryFailed`."""
+        """Opens the socket; `InterfaceGone`, `DiscoveryFailed`."""
         self._type = type_
         self._label = label
         self._listener = listener
@@ -203,6 +208,8 @@ def _open(index: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
     except OSError as error:
         sock.close()
+        if error.errno == errno.ENODEV:
+            raise InterfaceGone from error
         raise DiscoveryFailed(f"UDP port 5353 cannot be shared: {error}") from error
     return sock
 

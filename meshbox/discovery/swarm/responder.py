@@ -7,6 +7,7 @@ told: a neighbour cannot reach the others. So what happens to one is not noticed
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
@@ -17,7 +18,7 @@ from meshbox.discovery.announcement import Record
 from meshbox.discovery.found import Mailbox, read_sighting
 from meshbox.discovery.interfaces import Interface
 from meshbox.discovery.roster import Roster
-from meshbox.discovery.swarm.link import Link, Listener, Offer, addresses_on
+from meshbox.discovery.swarm.link import InterfaceGone, Link, Listener, Offer, addresses_on
 from meshbox.discovery.swarm.packet import Sighting, label_of, mailbox_id_of
 
 GOODBYES = 3
@@ -57,10 +58,11 @@ class SwarmResponder:
             offer = _offer(record, interface, ours)
             if offer is not None:
                 self._offers[index] = offer
-        for index in by_index:
-            if index not in self._links:
+        for index in by_index.keys() - self._links.keys():
+            with contextlib.suppress(InterfaceGone):
                 self._links[index] = self._open(index)
-            self._links[index].offer(self._offers.get(index))
+        for index, link in self._links.items():
+            link.offer(self._offers.get(index))
 
     async def close(self) -> None:
         """Says goodbye and ends, within 0.3 s."""

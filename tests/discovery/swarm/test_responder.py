@@ -87,6 +87,13 @@ async def test_what_was_heard_on_an_interface_goes_with_it() -> None:
         await browsing.finds(FOUND)
 
 
+async def test_an_interface_that_went_after_it_was_listed_holds_up_no_other() -> None:
+    async with speaking(asks=True) as (announcing, browsing):
+        gone = Interface(name="wlan9", index=9_999, addresses=("10.9.9.9",))
+        announcing.responder.follow([gone, LO], record(announcing.type_))
+        await browsing.finds(FOUND)
+
+
 async def test_who_does_not_ask_keeps_no_list() -> None:
     async with speaking(asks=False) as (announcing, browsing):
         async with Neighbour(announcing.type_) as neighbour:
