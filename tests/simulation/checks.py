@@ -18,35 +18,38 @@ from meshbox.core.retention import BUCKET_MS, HOUR_MS, RETENTION_MAX_MS, bucket_
 from meshbox.core.session import lanes
 from meshbox.core.session.assembly import content_hash
 from meshbox.storage.embedded.schema import blob_key
-from meshbox.storage.interface import BlobPage, Deposit, FeedPage, Outcome
+from meshbox.storage.interface import BlobPage, Deposit, FeedPage, NewBlob, Outcome
 from meshbox.sync.service import SyncService
+from tests.simulation.clocks import MachineClock
 from tests.simulation.store import CheckedStore
 from tests.simulation.truth import Book, Covered, Kept, Place, Truth
 
 FLIGHT_MS = 10 * 60_000
 """More than any blob is ever on its way."""
+CLOCK_MS = 1_000
+"""More than the readings of one clock are ever apart."""
+LIE_HASH = content_hash(b"other bytes")
+"""Of what strangers may bring: to be opaque is no crime (stranger.py)."""
 
 
 class MachineWatch:
     """A `Watch` of one machine."""
 
-    def __init__(self, name: str, truth: Truth, book: Book) -> None:
+    def __init__(self, name: str, truth: Truth, book: Book, clock: MachineClock) -> None:
         self.name = name
         self.book = book
         self._truth = truth
+        self._clock = clock
         self._audited: dict[LogKey, tuple[LogRecord, int]] = {}
         """Logs as they were last looked at, and how far time had leapt."""
 
     def committed(self, store: CheckedStore, deposit: Deposit, outcomes: Sequence[Outcome]) -> None:
         for blob, outcome in zip(deposit.blobs, outcomes, strict=True):
+            place = (blob.log.key, blob.seq)
             if outcome in (Outcome.STORED, Outcome.REPLACED):
-                self._stored(store, (blob.log.key, blob.seq), blob.blob_class, blob.stamp_ms)
-            if outcome in (Outcome.STORED, Outcome.REPLACED, Outcome.KNOWN):
-                kept = self.book.kept.get((blob.log.key, blob.seq))
-                known = outcome is Outcome.KNOWN and kept is not None
-                blob_class = kept.blob_class if known and kept else blob.blob_class
-                new = Kept(content_hash(blob.data), blob_class)
-                self.book.kept[blob.log.key, blob.seq] = new
+                self._stored(store, blob)
+            elif outcome is Outcome.KNOWN:
+                self._known(place, blob, by_peer=not deposit.whole)
         for cursor in deposit.cursors:
             self._cursor_kept(store, cursor.cursor)
 
@@ -64,11 +67,13 @@ class MachineWatch:
     def cursor_minted(self, store: CheckedStore, cursor: bytes) -> None:
         change = store.change_of(cursor)
         records = tuple(r for r in store.records().values() if r.runs and r.change <= change)
-        self._truth.cursors[cursor] = Covered(self.name, store.now_ms(), records)
+        self._truth.cursors[cursor] = Covered(self.name, records)
 
     def audit(self, store: CheckedStore) -> None:
         """Compares what is promised of the disk with all that is there."""
-        self._truth.clock_seen(self.name, store.now_ms())
+        wrong_ms = self._truth.clock_seen(self.name, store.now_ms())
+        if not self._clock.was_doubtful and abs(wrong_ms) > CLOCK_MS:
+            self._breaks("lost time", f"{wrong_ms} ms, though its clocks were always right")
         due_through = store.database.time.due_through()
         records = store.records()
         leapt_ms = self._truth.time.leapt_ms
@@ -90,16 +95,25 @@ class MachineWatch:
             for epoch in value.epochs if value else ():
                 self._cursor_kept(store, epoch.cursors[0])
 
-    def _stored(
-        self, store: CheckedStore, place: Place, blob_class: BlobClass, stamp_ms: int
-    ) -> None:
+    def _stored(self, store: CheckedStore, blob: NewBlob) -> None:
+        place = (blob.log.key, blob.seq)
         before = self.book.expired.get(place)
-        if before is not None and before >= blob_class:
-            self._breaks("came back", f"blob {place[1]}, which expired here")
-        bucket = bucket_of(min(stamp_ms, store.now_ms()))
+        if before is not None and before >= blob.blob_class:
+            self._breaks("came back", f"blob {blob.seq}, which expired here")
+        bucket = bucket_of(min(blob.stamp_ms, store.now_ms()))
         due = store.now_ms() - bucket_start_ms(bucket) >= RETENTION_MAX_MS
         if due or bucket <= store.database.counts.swept:
-            self._breaks("stored though due", f"blob {place[1]}")
+            self._breaks("stored though due", f"blob {blob.seq}")
+        now_ms = self._truth.time.now_ms()
+        self.book.kept[place] = Kept(content_hash(blob.data), blob.blob_class, now_ms)
+
+    def _known(self, place: Place, blob: NewBlob, *, by_peer: bool) -> None:
+        """The same bytes are held; who was not asked to keep them before is now."""
+        if place not in self.book.kept:
+            now_ms = self._truth.time.now_ms()
+            self.book.kept[place] = Kept(content_hash(blob.data), blob.blob_class, now_ms)
+        elif by_peer and self._truth.is_calm and (self.name, place) not in self._truth.brought:
+            self._breaks("came twice", f"blob {blob.seq}")
 
     def _audit_log(self, store: CheckedStore, key: LogKey, record: LogRecord) -> None:
         pieces = record.range_count
@@ -124,9 +138,14 @@ class MachineWatch:
             self._breaks("changed", f"blob {place[1]}")
         birth = self._truth.births.get((*place, held.content_hash))
         if birth is None:
-            self._breaks("invented", f"blob {place[1]}")
+            if held.content_hash != LIE_HASH or held.blob_class is BlobClass.VERIFIED:
+                self._breaks("invented", f"blob {place[1]}")
             return
-        age_ms = self._truth.time.now_ms() - birth.last_ms
+        began_ms = birth.last_ms
+        if self._clock.was_doubtful and kept is not None:
+            # What began while it was off may stay for a week from its storing (ADR 2).
+            began_ms = max(began_ms, kept.stored_ms)
+        age_ms = self._truth.time.now_ms() - began_ms
         if age_ms > RETENTION_MAX_MS + self._truth.unmeasured_ms:
             self._breaks("lives too long", f"blob {place[1]}, {age_ms / HOUR_MS:.1f} h")
 
@@ -140,7 +159,9 @@ class MachineWatch:
             return
         before = self.book.expired.get(place, kept.blob_class)
         self.book.expired[place] = max(before, kept.blob_class)
-        birth = self._truth.births[key, seq, kept.content_hash]
+        birth = self._truth.births.get((key, seq, kept.content_hash))
+        if birth is None:
+            return
         age_ms = self._truth.time.now_ms() - birth.first_ms
         if age_ms < RETENTION_MAX_MS - BUCKET_MS - FLIGHT_MS - self._truth.ahead_ms:
             self._breaks("expired early", f"blob {seq}, {age_ms / HOUR_MS:.1f} h")
@@ -155,10 +176,8 @@ class MachineWatch:
 
     def _check_settled(self, store: CheckedStore, covered: Covered, record: LogRecord) -> None:
         (own,) = store.database.records([record.log.key])
-        unsure_ms = 2 * BUCKET_MS + self._truth.unmeasured_ms + self._truth.ahead_ms
         for run in record.runs:
-            age_ms = covered.now_ms - bucket_start_ms(run.bucket)
-            lacking = unseen(own, run) if age_ms < RETENTION_MAX_MS - unsure_ms else []
+            lacking = [s for s in unseen(own, run) if not self._truth.is_old(record.log.key, s)]
             if lacking:
                 self._breaks("cursor passed", f"blobs {lacking} of {covered.owner}")
 

@@ -35,6 +35,8 @@ class MachineClock:
         self._booted_ms = true.now_ms() - 60_000
         self._wall_wrong_ms = 0
         self._synchronised = True
+        self.was_doubtful = False
+        """Whether it ever was wrong, or not known to be right."""
 
     def read(self) -> SystemReading:
         now_ms = self._true.now_ms()
@@ -55,3 +57,4 @@ class MachineClock:
         """The wall clock is set, or found right."""
         self._wall_wrong_ms = wall_wrong_ms
         self._synchronised = synchronised
+        self.was_doubtful |= wall_wrong_ms != 0 or not synchronised

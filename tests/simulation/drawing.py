@@ -26,7 +26,7 @@ from tests.simulation.machines import (
     SlowsDisk,
 )
 from tests.simulation.schedule import Ends, Event, Schedule
-from tests.simulation.traffic import Deposits, Passes, Polls, Sweeps
+from tests.simulation.traffic import Deposits, Harasses, Passes, Polls, Sweeps
 
 NODES: Final = (*(2,) * 10, *(3,) * 16, *(4,) * 6, *(5,) * 3, 6, 7, 9, 12)
 SIZES_BYTES: Final = (40, 40, 40, 40, 40, 40, 300, 300, 1_500, 3_000, 6_000)
@@ -57,7 +57,8 @@ class _Drawing:
             for _ in range(rng.randint(0, 6)):
                 self._events.append(Polls(self._at(), phone, self._node()))
         faults = [fault for fault in self._faults() if rng.random() < 0.35]
-        for _ in range(rng.randint(0, 10) if faults else 0):
+        calm = rng.random() < 0.15
+        for _ in range(0 if calm or not faults else rng.randint(1, 10)):
             self._events += rng.choice(faults)()
         self._events.sort(key=lambda event: event.at_s)
         return Schedule(self._seed, self._nodes, self._links, tuple(self._events))
@@ -97,6 +98,9 @@ class _Drawing:
             for _ in range(rng.choice((1, 1, 1, 2, 3))):
                 brought = written if rng.random() < 0.8 else SeqRanges.of(0, seq)
                 self._bring(at_s, log, brought, rng.choice(classes), size_bytes, variant=0)
+                if rng.random() < 0.4:
+                    soon_s = at_s + rng.choice((0.01, 0.03, 0.1, 1.0))
+                    self._events.append(Polls(soon_s, rng.randrange(3), self._node()))
                 at_s += rng.choice((0.0, 0.01, 0.5, 4.0))
             if mixed and rng.random() < 0.4:
                 self._bring(self._at(), log, written, BlobClass.OPAQUE, size_bytes, variant=1)
@@ -119,7 +123,7 @@ class _Drawing:
     def _faults(self) -> list[Callable[[], list[Event]]]:
         """A way to draw each kind of fault."""
         rng, at, node, link, some_s = self._rng, self._at, self._node, self._link, self._some_s
-        days_ms = (HOUR_MS, 7 * HOUR_MS, DAY_MS, 3 * DAY_MS, 7 * DAY_MS - 3 * HOUR_MS, 8 * DAY_MS)
+        days_ms = (*(HOUR_MS * h for h in (1, 7, 24, 72, 158, 165)), 8 * DAY_MS)
         return [
             lambda: [Cuts(at(), link())],
             lambda: [Cuts(at(), link(), rng.randint(1, 25))],
@@ -132,14 +136,35 @@ class _Drawing:
             lambda: [FailsDisk(at(), node(), some_s(2))],
             lambda: [SetsClock(at(), node(), *self._clock())],
             self._restored,
+            self._parted_for_days,
+            lambda: [Harasses(at(), node(), rng.randrange(99), rng.randrange(99)) for _ in "abc"],
             lambda: [Clones(at(), node())],
             lambda: [Leaves(at(), link()), Meets(at(), link())],
             lambda: [Passes(at(), rng.choice(days_ms)), *(Sweeps(at(), node()) for _ in "ab")],
         ]
 
     def _restored(self) -> list[Event]:
-        node, (first_s, then_s) = self._node(), sorted((self._at(), self._at()))
-        return [BacksUp(first_s, node), Restores(then_s, node)]
+        """What was stored since is lost there, what was told of it is not."""
+        node, times_s = self._node(), sorted(self._at() for _ in range(3))
+        one = SeqRanges.of(0, 1)
+        return [
+            BacksUp(times_s[0], node),
+            *(Deposits(times_s[1], node, log, one) for log in (7, 8, 9)),
+            Restores(times_s[2], node),
+            Deposits(times_s[2], node, 10, SeqRanges.of(0, self._rng.randint(1, 4))),
+        ]
+
+    def _parted_for_days(self) -> list[Event]:
+        """Two parts of a mesh do not hear of each other for days, and then what is left."""
+        link, times_s = self._link(), sorted(self._at() for _ in range(4))
+        first_ms, then_ms = (self._rng.choice((1, 3, 5)) * DAY_MS for _ in "ab")
+        return [
+            Leaves(times_s[0], link),
+            Cuts(times_s[0], link),
+            Passes(times_s[1], first_ms),
+            Meets(times_s[2], link),
+            Passes(times_s[3], then_ms),
+        ]
 
     def _clock(self) -> tuple[int, bool]:
         """A wall clock: right, not known to be right, or long ago."""

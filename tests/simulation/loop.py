@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from typing import Any, Final
 
+RESOLUTION_S: Final = 1e-6
+"""Seconds by which a callback may come early, for the sake of sums of fractions."""
+
 
 class Owner:
     """Whom tasks belong to: a process, that ends as a whole."""
@@ -64,7 +67,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.faults: list[str] = []
         """What nobody caught."""
         self._now_s = 0.0
-        self._clock_resolution = 1e-6
+        self._clock_resolution = RESOLUTION_S
         self._selector = _Leaping(self)
         self.set_task_factory(_owned_task)
         self.set_exception_handler(self._note_fault)

@@ -18,7 +18,7 @@ from meshbox.core.address import Endpoint
 from meshbox.core.errors import PeerLost
 from meshbox.core.ids import NodeId
 from meshbox.sync.transport import Answer, FrameStream
-from tests.simulation.loop import Owner
+from tests.simulation.loop import RESOLUTION_S, Owner
 
 NOTICED_S = 8.0
 """Seconds after which a silent peer is found to be gone."""
@@ -120,8 +120,8 @@ class _Way:
 
     def flow(self) -> None:
         """Takes in what is due."""
-        now_s = asyncio.get_running_loop().time()
-        while self._link.up and not self.is_cut and self._sent and self._sent[0][0] <= now_s:
+        soon_s = asyncio.get_running_loop().time() + RESOLUTION_S
+        while self._link.up and not self.is_cut and self._sent and self._sent[0][0] <= soon_s:
             _, frame = self._sent.popleft()
             self._arrived.append(frame)
             self._move()

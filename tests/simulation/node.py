@@ -89,11 +89,12 @@ class Machine:
     def is_off(self) -> bool:
         return self._owner is None
 
-    async def start(self, *, adopted_from: NodeId | None = None) -> None:
-        """Opens the disk and begins; unless the power goes meanwhile it has a process then."""
+    async def start(self, *, adopted_from: NodeId | None = None) -> bool:
+        """Opens the disk and begins; False when it does not, though the power stays."""
         assert self.is_off
         owner = self._owner = Owner()
         await asyncio.wait([owner.start(self._start(owner, adopted_from))])
+        return self._owner is not owner or self.process is not None
 
     async def _start(self, owner: Owner, adopted_from: NodeId | None) -> None:
         store = await CheckedStore.open(

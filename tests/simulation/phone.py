@@ -21,6 +21,7 @@ from meshbox.core.ids import (
 )
 from meshbox.core.limits import FILLING_GAIN_MS, FILLING_HOLD_MS_MAX
 from meshbox.core.ranges import SeqRanges, union
+from meshbox.core.retention import RETENTION_MAX_MS, bucket_start_ms
 from meshbox.core.session.assembly import content_hash
 from meshbox.mailbox.deposit import ClientBlob
 from meshbox.mailbox.mailbox import FetchAnswer
@@ -67,7 +68,7 @@ async def _deposit(machine: Machine, process: Process, what: Bringing, truth: Tr
         for seq in what.seqs.numbers()
     }
     for seq, data in blobs.items():
-        truth.deposited(log.key, seq, content_hash(data))
+        truth.deposited(machine.name, log.key, seq, content_hash(data))
     try:
         if what.blob_class is BlobClass.OPAQUE:
             await process.mailbox.deposit(
@@ -155,14 +156,16 @@ class _Served(NamedTuple):
 def _served(process: Process) -> _Served:
     held: dict[LogId, SeqRanges] = {}
     due: dict[LogId, SeqRanges] = {}
-    due_through = process.store.database.time.due_through()
+    began_ms = process.store.now_ms() - RETENTION_MAX_MS
+    swept = process.store.database.counts.swept
     for record in process.store.records().values():
-        held[record.log] = SeqRanges(
-            (r.first, r.end) for r in record.runs if r.bucket > due_through
-        )
-        due[record.log] = SeqRanges(
-            (r.first, r.end) for r in record.runs if r.bucket <= due_through
-        )
+        young = [
+            run
+            for run in record.runs
+            if bucket_start_ms(run.bucket) > began_ms and run.bucket > swept
+        ]
+        held[record.log] = SeqRanges((run.first, run.end) for run in young)
+        due[record.log] = record.held - held[record.log]
     awaited: dict[LogId, SeqRanges] = {}
     now_ms = int(asyncio.get_running_loop().time() * 1_000)
     ledger = process.sync.ledger

@@ -25,6 +25,11 @@ class Event:
 
     at_s: float
 
+    @property
+    def is_fault(self) -> bool:
+        """Whether anything may be repeated because of it."""
+        return True
+
     async def happen(self, world: World) -> None:
         """Does it. What takes time goes on by itself."""
         raise NotImplementedError
@@ -40,3 +45,8 @@ class Schedule:
     """Who knows whom from the beginning, and at the end: all are connected."""
     events: tuple[Event, ...]
     """In the order of their times."""
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing goes wrong."""
+        return not any(event.is_fault for event in self.events)

@@ -25,6 +25,10 @@ class Deposits(Event):
     variant: int = 0
     size_bytes: int = 40
 
+    @property
+    def is_fault(self) -> bool:
+        return False
+
     async def happen(self, world: World) -> None:
         what = Bringing(self.log, self.seqs, self.blob_class, self.variant, self.size_bytes)
         world.begin(deposit(world.machine(self.node), what, world.truth))
@@ -37,9 +41,26 @@ class Polls(Event):
     phone: int
     node: int
 
+    @property
+    def is_fault(self) -> bool:
+        return False
+
     async def happen(self, world: World) -> None:
         phone = world.phones[self.phone % len(world.phones)]
         world.begin(phone.poll(world.machine(self.node)))
+
+
+@dataclass(frozen=True, slots=True)
+class Harasses(Event):
+    """A stranger visits a node, and misbehaves (stranger.py)."""
+
+    node: int
+    speech: int
+    answer: int
+
+    async def happen(self, world: World) -> None:
+        machine = world.machine(self.node)
+        world.begin(world.visit(machine, speech=self.speech, answer=self.answer))
 
 
 @dataclass(frozen=True, slots=True)

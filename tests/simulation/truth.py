@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from meshbox.core.ids import BlobClass, LogKey
 from meshbox.core.inventory import LogRecord
+from meshbox.core.retention import BUCKET_MS, RETENTION_MAX_MS
 from tests.simulation.clocks import TrueTime
 
 Place = tuple[LogKey, int]
@@ -21,6 +22,8 @@ class Kept(NamedTuple):
 
     content_hash: bytes
     blob_class: BlobClass
+    stored_ms: int = 0
+    """True time when it was stored there."""
 
 
 class Birth(NamedTuple):
@@ -34,7 +37,6 @@ class Covered(NamedTuple):
     """What a cursor covers: records of its owner, as of its minting."""
 
     owner: str
-    now_ms: int
     records: tuple[LogRecord, ...]
 
 
@@ -52,8 +54,12 @@ class Book:
 class Truth:
     """Of one world."""
 
-    def __init__(self, time: TrueTime) -> None:
+    def __init__(self, time: TrueTime, *, is_calm: bool) -> None:
         self.time = time
+        self.is_calm = is_calm
+        """Nothing goes wrong, so nothing need be sent twice."""
+        self.brought: set[tuple[str, Place]] = set()
+        """Where phones brought what."""
         self.broken: list[str] = []
         self.births: dict[tuple[LogKey, int, bytes], Birth] = {}
         self.cursors: dict[bytes, Covered] = {}
@@ -65,23 +71,33 @@ class Truth:
         """By how much all clocks together may lengthen a life: time that none of them counted."""
         self.ahead_ms = 0
         """By how much all clocks together may shorten one."""
+        self._began: dict[Place, int] = {}
         self._clocks: dict[str, tuple[int, int]] = {}
 
     def breaks(self, promise: str, detail: str) -> None:
         self.broken.append(f"{promise}: {detail}")
 
-    def deposited(self, key: LogKey, seq: int, content_hash: bytes) -> None:
-        """A phone brings a blob to some mailbox now."""
+    def deposited(self, machine: str, key: LogKey, seq: int, content_hash: bytes) -> None:
+        """A phone brings a blob to a mailbox now."""
+        self.brought.add((machine, (key, seq)))
         now_ms = self.time.now_ms()
         before = self.births.get((key, seq, content_hash))
         first_ms = before.first_ms if before else now_ms
         self.births[key, seq, content_hash] = Birth(first_ms, now_ms)
+        self._began.setdefault((key, seq), now_ms)
 
-    def clock_seen(self, machine: str, node_ms: int) -> None:
-        """How far the node time of a machine is from what is true."""
+    def is_old(self, key: LogKey, seq: int) -> bool:
+        """Whether a blob may be due somewhere, for all that nodes know of its age."""
+        began_ms = self._began.get((key, seq), self.time.now_ms())
+        unsure_ms = 2 * BUCKET_MS + self.unmeasured_ms + self.ahead_ms
+        return self.time.now_ms() - began_ms >= RETENTION_MAX_MS - unsure_ms
+
+    def clock_seen(self, machine: str, node_ms: int) -> int:
+        """How many milliseconds the node time of a machine is behind what is true."""
         behind_ms = self.time.now_ms() - node_ms
         least, most = self._clocks.get(machine, (0, 0))
         if not least <= behind_ms <= most:
             self._clocks[machine] = min(least, behind_ms), max(most, behind_ms)
             self.ahead_ms = -sum(least for least, _ in self._clocks.values())
             self.unmeasured_ms = sum(most for _, most in self._clocks.values())
+        return behind_ms

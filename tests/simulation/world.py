@@ -8,17 +8,18 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from typing import Any, Final
 
-from meshbox.core.ids import LogKey
-from meshbox.core.inventory import LogRecord, Run
-from meshbox.core.retention import BUCKET_MS, RETENTION_MAX_MS, bucket_start_ms
+from meshbox.core.ids import NodeId
 from meshbox.identity.key import Identity
 from tests.simulation.checks import MachineWatch, check_wants, unseen
 from tests.simulation.clocks import MachineClock, TrueTime
 from tests.simulation.disk import Disk
-from tests.simulation.network import Link, Network
+from tests.simulation.loop import Owner
+from tests.simulation.network import Link, Network, SimulatedTransport
 from tests.simulation.node import Machine, identity_of
 from tests.simulation.phone import Phone
 from tests.simulation.schedule import Ends, Schedule
+from tests.simulation.store import CheckedStore
+from tests.simulation.stranger import Stranger
 from tests.simulation.truth import Book, Truth
 
 PHONES: Final = 3
@@ -30,7 +31,7 @@ class World:
     def __init__(self, schedule: Schedule) -> None:
         self.seed = f"seed {schedule.seed}"
         self.time = TrueTime()
-        self.truth = Truth(self.time)
+        self.truth = Truth(self.time, is_calm=schedule.is_calm)
         self.network = Network(self.seed)
         self.phones = [Phone(f"phone {number}", self.truth) for number in range(PHONES)]
         self.machines: list[Machine] = []
@@ -88,8 +89,16 @@ class World:
     async def start(self, machine: Machine) -> None:
         """Starts a machine that is off, and looks whether its disk kept what was promised."""
         if machine.is_off:
-            await machine.start()
-            self._check_opened(machine)
+            await self._start(machine)
+
+    async def visit(self, machine: Machine, *, speech: int, answer: int) -> None:
+        """A stranger dials a node, and misbehaves."""
+        identity = self._new_identity()
+        host = self.network.host(f"stranger {self._identities}")
+        transport = SimulatedTransport(self.network, host, identity.node_id, Owner())
+        async with transport.dial(machine.node_id, machine.host.endpoint) as stream:
+            stranger = Stranger(stream, identity, random.Random(f"{self.seed} {host.name}"))
+            await stranger.visit(machine, speech=speech, answer=answer)
 
     def back_up(self, machine: Machine) -> None:
         """A copy of the folder, of what is durable, is put aside."""
@@ -115,6 +124,7 @@ class World:
         disk = machine.disk.copy(random.Random(f"{self.seed} disk {name}"))
         book = machine.watch.book.copy()
         clone = self._add(name, disk, book, identity=machine.identity)
+        clone.clock.was_doubtful = True  # Its database tells of another machine's.
         self.truth.copied |= {machine.name, name}
         await self.start(clone)
         for ends in tuple(self._joined):
@@ -154,19 +164,27 @@ class World:
         ]
 
     def differences(self) -> list[str]:
-        """What some node holds and another has never seen, by looking at each number."""
-        truth = self.truth
-        horizon_ms = RETENTION_MAX_MS - 2 * BUCKET_MS - truth.unmeasured_ms - truth.ahead_ms
-        stores = {m.name: m.process.store for m in self.machines if m.process is not None}
-        records = {name: store.records() for name, store in stores.items()}
-        found: list[str] = []
-        for name, store in stores.items():
-            now_ms = store.now_ms()
-            for key, record in records[name].items():
-                for run in record.runs if key not in truth.crowded else ():
-                    if now_ms - bucket_start_ms(run.bucket) < horizon_ms:
-                        found += _lacking(records, key, run, name)
-        return found
+        """What a node holds and one beside it has never seen, by looking at each number.
+
+        Not beyond: what expired at the node between two does not pass it any more.
+        """
+        return [
+            f"{other.name} lacks {lacking}"
+            for pair in self._joined
+            for one, other in (pair, pair[::-1])
+            if one.process is not None and other.process is not None
+            for lacking in self._lacking(one.process.store, other.process.store)
+        ]
+
+    def _lacking(self, holder: CheckedStore, other: CheckedStore) -> list[str]:
+        known = other.records()
+        return [
+            f"{run.blob_class.name.lower()} blob {seq} of {record.log.author}"
+            for key, record in holder.records().items()
+            for run in (record.runs if key not in self.truth.crowded else ())
+            for seq in unseen(known.get(key), run)
+            if not self.truth.is_old(key, seq)
+        ]
 
     def _join(self) -> None:
         """All that are to be connected know each other."""
@@ -175,14 +193,15 @@ class World:
             other.knows(one)
 
     def _add(self, name: str, disk: Disk, book: Book, *, identity: Identity) -> Machine:
+        clock = MachineClock(self.time, name)
         machine = Machine(
             self.network.host(name),
             network=self.network,
             disk=disk,
-            clock=MachineClock(self.time, name),
+            clock=clock,
             identity=identity,
             seed=self.seed,
-            watch=MachineWatch(name, self.truth, book),
+            watch=MachineWatch(name, self.truth, book, clock),
             on_lost=self._lost,
         )
         self.machines.append(machine)
@@ -195,11 +214,11 @@ class World:
         self._identities += 1
         return identity_of(self._identities)
 
-    def _check_opened(self, machine: Machine) -> None:
-        if machine.process is not None:
-            machine.watch.audit_opened(machine.process.store)
-        elif not machine.is_off:
+    async def _start(self, machine: Machine, *, adopted_from: NodeId | None = None) -> None:
+        if not await machine.start(adopted_from=adopted_from):
             self.truth.breaks("does not start", machine.name)
+        elif machine.process is not None:
+            machine.watch.audit_opened(machine.process.store)
 
     def _lost(self, machine: Machine) -> None:
         """A peer showed a node that it lost what it had told."""
@@ -220,8 +239,7 @@ class World:
         if not machine.is_off:
             return
         machine.identity = self._new_identity()
-        await machine.start(adopted_from=former)
-        self._check_opened(machine)
+        await self._start(machine, adopted_from=former)
         self._announce(machine)
 
     def _announce(self, machine: Machine) -> None:
@@ -237,13 +255,3 @@ class World:
             if machine.node_id in known:
                 await self._become_another(machine)
             known.add(machine.node_id)
-
-
-def _lacking(
-    records: dict[str, dict[LogKey, LogRecord]], key: LogKey, run: Run, holder: str
-) -> list[str]:
-    return [
-        f"{name} lacks {run.blob_class.name.lower()} blobs {lacking} of {holder}"
-        for name, known in records.items()
-        if (lacking := unseen(known.get(key), run))
-    ]

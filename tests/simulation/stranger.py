@@ -1,0 +1,212 @@
+"""A stranger with an identity of its own that dials a node and misbehaves.
+
+Each way of misbehaving is what it says once the handshake is over, and how it answers wants. None
+may make the node store what nobody wrote, hide or lose anything, or go on for ever; the checks
+look at the node, not at the stranger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from meshbox.core.errors import PeerError
+from meshbox.core.ids import BlobClass, Origin, node_key_of
+from meshbox.core.ranges import SEQ_END, SeqRanges
+from meshbox.core.reconcile import SYMBOL_BYTES, Digest
+from meshbox.core.session.assembly import content_hash
+from meshbox.core.session.frames import (
+    AskDifference,
+    AskSketch,
+    BlobPart,
+    Blobs,
+    Difference,
+    Frame,
+    Gone,
+    Hello,
+    OfferedLog,
+    OfferedRun,
+    Offers,
+    PageRanges,
+    Proof,
+    Resume,
+    Settled,
+    Sketch,
+    Want,
+)
+from meshbox.identity.key import Identity
+from meshbox.sync.authenticator import NodeAuthenticator
+from meshbox.sync.transport import FrameStream
+from meshbox.wire.decoding import FrameDecoder
+from meshbox.wire.encoding import FrameEncoder
+from tests.simulation.node import Machine
+from tests.simulation.phone import content_of, log_of
+
+STAYS_S: Final = 12.0
+"""Seconds that it waits to hear of its end."""
+LOG: Final = 1
+"""The number of the log that it lies about: one that authors write."""
+ORIGIN: Final = Origin(b"s" * 32, b"lies")
+
+
+def _offer(*pairs: tuple[int, int], page: int = 1, size_bytes: int = 40) -> Offers:
+    runs = tuple(
+        OfferedRun(a, b, BlobClass.OPAQUE, (b - a) * size_bytes, size_bytes, 0) for a, b in pairs
+    )
+    return Offers(page, (OfferedLog(log_of(LOG), runs),), b"cursor %d" % page)
+
+
+def _part(page: int, place: int, seq: int, data: bytes, **changes: object) -> BlobPart:
+    whole = BlobPart(
+        page, place, seq, BlobClass.OPAQUE, 0, ORIGIN, content_hash(data), len(data), 0, data
+    )
+    return whole._replace(**changes)  # type: ignore[arg-type]
+
+
+ANYTHING: Final = _part(1, 0, 0, b"nobody wrote this")
+ONE: Final = SeqRanges.of(0, 1)
+PROOF: Final = Proof(b"\0" * 64)
+
+SPEECHES: Final[tuple[tuple[Frame | bytes, ...], ...]] = (
+    (b"\xff\xff\xff",),
+    (_offer((0, SEQ_END)),),
+    (_offer((3, 4), (6, 60)), _offer((0, 50), page=2)),
+    (_offer((0, 9)), _offer((0, 9), page=3)),
+    tuple(_offer((n, n + 1), page=n) for n in range(1, 9)),
+    (Blobs((ANYTHING,)),),
+    (_offer((5, 50)), Blobs((ANYTHING._replace(log=7),))),
+    (Gone(1, (PageRanges(0, ONE),)),),
+    (_offer((20, 30)), Gone(1, (PageRanges(0, SeqRanges.of(0, 90)),))),
+    (Settled(9),),
+    (Want(1, (PageRanges(200, ONE),)),),
+    (Want(1, (PageRanges(0, SeqRanges.of(0, SEQ_END)),)),),
+    (Want(77, (PageRanges(0, ONE),)),),
+    (Resume(()), Resume(())),
+    (PROOF,),
+    (AskSketch(2), AskSketch(1)),
+    (AskSketch(64), AskSketch(64)),
+    (Sketch(Digest(), 3, bytes(SYMBOL_BYTES)),),
+    (AskDifference(), AskDifference()),
+    (Difference(()), Difference((1, 2, 3))),
+    (Hello(b"\1" * 32, b"\2" * 32, b"\3" * 16),),
+    (Offers(1, (), b"", fresh=True), Offers(2, (), b"cursor", fresh=True)),
+    tuple(Offers(n, _offer((n, n + 1)).logs, b"", fresh=True) for n in range(1, 6)),
+)
+"""What is said once the session is open; a node that is told none of it hears silence."""
+
+Answer = Callable[[int, PageRanges], Frame | None]
+
+
+def _other_bytes(page: int, wanted: PageRanges) -> Frame:
+    """What nobody wrote, but what it may well hold."""
+    return Blobs((_part(page, wanted.log, wanted.ranges.pairs[0][0], b"other bytes"),))
+
+
+def _other_pieces(page: int, wanted: PageRanges) -> Frame:
+    """Pieces with the hash of what was written, and other bytes."""
+    seq = wanted.ranges.pairs[0][0]
+    written = content_hash(content_of(LOG, seq, variant=0, size_bytes=40))
+    piece = _part(page, wanted.log, seq, b"x" * 20, content_hash=written, size_bytes=40)
+    return Blobs((piece, piece._replace(offset=20)))
+
+
+def _piece_after_piece(page: int, wanted: PageRanges) -> Frame:
+    """The end of a blob without its beginning."""
+    seq = wanted.ranges.pairs[0][0]
+    return Blobs((_part(page, wanted.log, seq, b"an end", size_bytes=900, offset=500),))
+
+
+def _too_much(page: int, wanted: PageRanges) -> Frame:
+    """A piece that is longer than its blob."""
+    seq = wanted.ranges.pairs[0][0]
+    return Blobs((_part(page, wanted.log, seq, b"too much", size_bytes=3),))
+
+
+def _nothing_of_it(page: int, wanted: PageRanges) -> Frame:
+    """A piece without bytes."""
+    seq = wanted.ranges.pairs[0][0]
+    return Blobs((_part(page, wanted.log, seq, b"", size_bytes=900),))
+
+
+def _gone(page: int, wanted: PageRanges) -> Frame:
+    """One promise after another is broken."""
+    return Gone(page, (wanted,))
+
+
+def _what_was_not_asked(page: int, wanted: PageRanges) -> Frame:
+    """A number beside those asked for."""
+    return Blobs((_part(page, wanted.log, (wanted.ranges.highest or 0) + 1, b"poison"),))
+
+
+def _silence(page: int, wanted: PageRanges) -> None:
+    """Nothing ever comes."""
+    del page, wanted
+
+
+ANSWERS: Final[tuple[Answer, ...]] = (
+    _silence,
+    _gone,
+    _other_bytes,
+    _other_pieces,
+    _piece_after_piece,
+    _too_much,
+    _nothing_of_it,
+    _what_was_not_asked,
+)
+
+
+class Stranger:
+    """One visit to a node."""
+
+    def __init__(self, stream: FrameStream, identity: Identity, rng: random.Random) -> None:
+        self._stream = stream
+        self._identity = identity
+        self._rng = rng
+        self._encoder = FrameEncoder()
+        self._decoder = FrameDecoder()
+
+    async def visit(self, machine: Machine, *, speech: int, answer: int) -> None:
+        """Says its piece, and stays until it is thrown out, or for a while."""
+        try:
+            async with asyncio.timeout(STAYS_S):
+                await self._shake_hands(machine)
+                await self._say(SPEECHES[speech % len(SPEECHES)])
+                await self._listen(ANSWERS[answer % len(ANSWERS)])
+        except (PeerError, TimeoutError):
+            """It is thrown out, or has seen enough."""
+
+    async def _shake_hands(self, machine: Machine) -> None:
+        nonce = self._rng.randbytes(32)
+        own = Hello(node_key_of(self._identity.node_id), nonce, self._rng.randbytes(16))
+        await self._say([own])
+        while not isinstance(heard := await self._hear(), Hello):
+            """Nothing comes before it."""
+        signature = NodeAuthenticator(self._identity, b"").prove(
+            server=machine.node_id,
+            leaf_fingerprint=heard.leaf_fingerprint,
+            server_nonce=heard.nonce,
+            dialler_nonce=nonce,
+        )
+        await self._say([Proof(signature), Resume(())])
+
+    async def _listen(self, answer: Answer) -> None:
+        while True:
+            match await self._hear():
+                case AskSketch() as ask:
+                    await self._say([Sketch(Digest(), 0, bytes(ask.symbols * SYMBOL_BYTES))])
+                case Want() as want:
+                    replies = [answer(want.page, wanted) for wanted in want.logs]
+                    await self._say([reply for reply in replies if reply is not None])
+
+    async def _say(self, frames: Sequence[Frame | bytes]) -> None:
+        for frame in frames:
+            raw = frame if isinstance(frame, bytes) else self._encoder.encode(frame)
+            await self._stream.write(raw)
+
+    async def _hear(self) -> Frame:
+        raw = await self._stream.read()
+        if raw is None:
+            raise TimeoutError
+        return self._decoder.decode(raw)
