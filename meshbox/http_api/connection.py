@@ -113,6 +113,7 @@ class Connection(asyncio.Protocol):
         if not self._live.admit(self):
             self._socket.write(_REFUSAL)
             self._socket.close()
+            self.is_ending = True
             return
         peer = transport.get_extra_info("peername")
         self.client = peer[0] if isinstance(peer, tuple) else ""
@@ -196,6 +197,7 @@ class Connection(asyncio.Protocol):
 
     def cut(self) -> None:
         """Ends the connection at once."""
+        self._is_last = True
         if self._socket is not None:
             self._socket.abort()
 
@@ -287,7 +289,7 @@ class Connection(asyncio.Protocol):
     def _end(self) -> None:
         """The last answer is written: closes, when the other side does if it may still send."""
         self.is_ending = True
-        if self._socket is None:
+        if self._socket is None or self._socket.is_closing():
             return
         if self._leaves_unread and not self._has_end:
             self.deadline = self._clock() + self._settings.body_unread_ms_max / 1000

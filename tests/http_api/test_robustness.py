@@ -153,6 +153,21 @@ async def test_an_answer_that_is_not_read_is_given_up(store: EmbeddedStore) -> N
             assert len(await reader.closed()) < 16 * MIB
 
 
+async def test_after_an_answer_that_was_given_up_nothing_is_answered(store: EmbeddedStore) -> None:
+    """A deposit behind it was never acknowledged, and is not carried out."""
+    async with serving(store, body_ms_min=SHORT_MS, body_bytes_per_s_min=10**9) as service:
+        await fill(service)
+        async with await service.connect(receive_bytes=4_096) as reader:
+            deposit = json_post("/blips/store", b'{"blips":{"v":{"a":{"0":""}}}}')
+            await reader.send(json_post("/blips/get", b'{"topics":{"u":{}}}') + deposit)
+            while service.api.answer_bytes_lent == 0:
+                await asyncio.sleep(0)
+            while service.api.connections or service.api.answer_bytes_lent:
+                await asyncio.sleep(0)
+        answer = await service.post("/blips/get", {"topics": {"v": {}}})
+        assert answer.json["blips_by_topic"]["v"]["blips"] == {}
+
+
 async def test_a_reader_that_leaves_in_the_middle_is_no_fault(store: EmbeddedStore) -> None:
     async with serving(store) as service:
         await fill(service)
