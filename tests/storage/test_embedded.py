@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshbox.core.errors import StoreBusy, StoreFailed, StoreForeign, TooManyRanges
+from meshbox.core.errors import StoreBusy, StoreDamaged, StoreFailed, StoreForeign, TooManyRanges
 from meshbox.core.ids import BlobClass, LogKey, Namespace, NodeId, Origin, Topic, node_id_of
 from meshbox.core.inventory import ClassedRanges, LogRecord, Run
 from meshbox.core.limits import CURSORS_KEPT, LOG_RANGES_MAX, SWEEP_LOGS_MAX
@@ -218,7 +218,7 @@ async def test_a_damaged_log_costs_only_who_meets_it() -> None:
         put(store, blob(store, 3, log=log_of("other"))),
         return_exceptions=True,
     )
-    assert [type(answer) for answer in answers] == [tuple, StoreFailed, StoreFailed, tuple]
+    assert [type(answer) for answer in answers] == [tuple, StoreDamaged, StoreDamaged, tuple]
     with pytest.raises(StoreFailed):
         await store.logs([LOG])
     assert sorted(await contents(store, log_of("other"))) == [0, 1, 3]
@@ -483,7 +483,9 @@ async def test_a_bug_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> N
     )
     assert [type(answer) for answer in answers] == [StoreFailed] * 2
     assert isinstance(answers[0], StoreFailed)
-    assert isinstance(answers[0].__cause__, ZeroDivisionError)
+    assert store.trouble is not None
+    assert store.trouble is answers[0].__cause__
+    assert isinstance(store.trouble.__cause__, ZeroDivisionError)
     with pytest.raises(StoreFailed):
         await store.logs([LOG])
     await harness.close()

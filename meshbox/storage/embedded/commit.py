@@ -298,9 +298,11 @@ class Writer:
         self._moved = asyncio.Event()
 
     def _fail(self, error: Exception) -> None:
-        if self._failure is None:
-            self._failure = error if isinstance(error, StoreFailed) else _defect(error)
-        self._shows_doubtful = self._shows_doubtful or self._unconfirmed is not None
+        failure = error if isinstance(error, StoreFailed) else _defect(error)
+        self._failure = self._failure or failure
+        # Nobody knows how far a defect came.
+        if failure is not error or self._unconfirmed is not None:
+            self._shows_doubtful = True
         while self._queue:
             _resolve(self._queue.popleft().answer, self._failed_answer())
         if self._unconfirmed is not None:
