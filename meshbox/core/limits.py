@@ -241,8 +241,9 @@ of so long share one, since each costs the peer a write to disk."""
 WANT_SEQS_LOG_MAX: Final = 1_024
 """Sequence numbers in flight a log and peer (design.md 9)."""
 
-WANT_SEQS_MAX: Final = 8_192
-"""Sequence numbers in flight a peer for pages of the feed."""
+WANT_SEQS_MAX: Final = 4_096
+"""Sequence numbers in flight a peer for pages of the feed: what is new waits for the commits of as
+many, and with twice as many 10^5 blobs of 1 KB were not caught up on any faster."""
 
 WANT_BYTES_MAX: Final = 8 * MIB
 """Bytes in flight a peer by what its offers say, unless a single blob is larger; and as much for
