@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from meshbox.core import limits
 from meshbox.core.ids import BlobClass, LogKey, NodeId
 from meshbox.core.inventory import LogRecord, Run
-from meshbox.core.retention import BUCKET_MS, HOUR_MS, RETENTION_MAX_MS, bucket_of, bucket_start_ms
+from meshbox.core.retention import BUCKET_MS, HOUR_MS, RETENTION_MAX_MS, bucket_of
 from meshbox.core.session import lanes
 from meshbox.core.session.assembly import content_hash
 from meshbox.storage.embedded.schema import blob_key
@@ -43,11 +43,19 @@ class MachineWatch:
         self._audited: dict[LogKey, tuple[LogRecord, int]] = {}
         """Logs as they were last looked at, and how far time had leapt."""
 
-    def committed(self, store: CheckedStore, deposit: Deposit, outcomes: Sequence[Outcome]) -> None:
+    def committed(
+        self,
+        store: CheckedStore,
+        deposit: Deposit,
+        outcomes: Sequence[Outcome],
+        *,
+        due_through: int,
+    ) -> None:
+        """`due_through`: the newest bucket that was due when it was asked for."""
         for blob, outcome in zip(deposit.blobs, outcomes, strict=True):
             place = (blob.log.key, blob.seq)
             if outcome in (Outcome.STORED, Outcome.REPLACED):
-                self._stored(store, blob)
+                self._stored(store, blob, due_through=due_through)
             elif outcome is Outcome.KNOWN:
                 self._known(place, blob, by_peer=not deposit.whole)
         for cursor in deposit.cursors:
@@ -95,14 +103,12 @@ class MachineWatch:
             for epoch in value.epochs if value else ():
                 self._cursor_kept(store, epoch.cursors[0])
 
-    def _stored(self, store: CheckedStore, blob: NewBlob) -> None:
+    def _stored(self, store: CheckedStore, blob: NewBlob, *, due_through: int) -> None:
         place = (blob.log.key, blob.seq)
         before = self.book.expired.get(place)
         if before is not None and before >= blob.blob_class:
             self._breaks("came back", f"blob {blob.seq}, which expired here")
-        bucket = bucket_of(min(blob.stamp_ms, store.now_ms()))
-        due = store.now_ms() - bucket_start_ms(bucket) >= RETENTION_MAX_MS
-        if due or bucket <= store.database.counts.swept:
+        if bucket_of(min(blob.stamp_ms, store.now_ms())) <= due_through:
             self._breaks("stored though due", f"blob {blob.seq}")
         now_ms = self._truth.time.now_ms()
         self.book.kept[place] = Kept(content_hash(blob.data), blob.blob_class, now_ms)

@@ -9,6 +9,7 @@ from meshbox.core.ids import LogId, LogKey
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import PAGE_RUNS_MAX
 from meshbox.core.ranges import SeqRanges
+from meshbox.core.retention import RETENTION_MAX_MS, bucket_of
 from meshbox.storage.embedded.database import Database
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.interface import BlobPage, Deposit, FeedPage, Outcome
@@ -20,7 +21,12 @@ class Watch(Protocol):
     """Who looks: called when an answer leaves the store."""
 
     def committed(
-        self, store: CheckedStore, deposit: Deposit, outcomes: Sequence[Outcome]
+        self,
+        store: CheckedStore,
+        deposit: Deposit,
+        outcomes: Sequence[Outcome],
+        *,
+        due_through: int,
     ) -> None: ...
 
     def blobs_shown(self, store: CheckedStore, page: BlobPage) -> None: ...
@@ -61,9 +67,15 @@ class CheckedStore(EmbeddedStore):
         return dict(zip(keys, self._database.records_held(keys), strict=True))
 
     async def commit(self, deposit: Deposit) -> tuple[Outcome, ...]:
+        due_through = self._due_through()
         outcomes = await super().commit(deposit)
-        self.watch.committed(self, deposit, outcomes)
+        self.watch.committed(self, deposit, outcomes, due_through=due_through)
         return outcomes
+
+    def _due_through(self) -> int:
+        """The newest bucket that is due now, by the words of the rule."""
+        oldest_ms = self.now_ms() - RETENTION_MAX_MS
+        return max(bucket_of(oldest_ms), self._database.counts.swept)
 
     async def read(
         self,
