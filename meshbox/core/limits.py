@@ -326,6 +326,9 @@ DISCOVERY_KNOWN_MAX: Final = 64
 DISCOVERY_LOOKUPS_MAX: Final = 16
 """mDNS names whose missing records are asked for at one time; the rest waits for the next round."""
 
+DISCOVERY_OWN_CLAIMS_MAX: Final = 4
+"""TXT records of our own name that are read at a time: ours, and the newest of clones and liars."""
+
 DISCOVERY_ROUND_NAMES_MAX: Final = 256
 """mDNS names read again in one round: about 10 ms of the loop."""
 

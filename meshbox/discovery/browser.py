@@ -28,6 +28,7 @@ from meshbox.core.limits import (
     DISCOVERED_PEERS_MAX,
     DISCOVERY_KNOWN_MAX,
     DISCOVERY_LOOKUPS_MAX,
+    DISCOVERY_OWN_CLAIMS_MAX,
     DISCOVERY_ROUND_NAMES_MAX,
 )
 from meshbox.discovery import questions
@@ -154,8 +155,8 @@ class Browser(Generic[F]):
             return False
         texts = [info.text or b""]
         if instance == self._own_instance:
-            # Ours and a clone's lie side by side.
-            texts = questions.cached_texts(self._zeroconf, name)
+            # Ours and a clone's lie side by side; a liar's by the hundred.
+            texts = questions.cached_texts(self._zeroconf, name)[-DISCOVERY_OWN_CLAIMS_MAX:]
         addresses = tuple(info.parsed_scoped_addresses())
         for text in texts:
             self._note(name, Resolved(instance, info.port or 0, addresses, text))

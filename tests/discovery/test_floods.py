@@ -81,7 +81,7 @@ async def test_a_node_that_comes_in_a_flood_is_found(
             if kind == "liar":
                 # Whom the liar lies about is found where it is as soon as it is let.
                 flood.kill()
-            await new.until(lambda line: is_found(line, old, addresses[0]), within_s=15)
+            await new.until(lambda line: is_found(line, old, addresses[0]), within_s=30)
             record_property("found_s", round(found["at"] - came, 2))
             record_property("rss_mb", round(rss_bytes(old) / 2**20))
             record_property("cpu_s", round(cpu_s(old) - begun_s, 2))
