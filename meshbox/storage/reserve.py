@@ -37,8 +37,10 @@ class Reserve:
     def make(self) -> bool:
         """Sets the space aside, if there is plenty; whether it is."""
         try:
-            if self._path.exists():
+            if self._is_made():
                 return True
+            # A crash may have left a shorter one: its size is on disk later than its name.
+            self._path.unlink(missing_ok=True)
             if _free_bytes(self._path.parent) < _ROOM_FACTOR * self._size_bytes:
                 return False
             self._allocate()
@@ -54,6 +56,9 @@ class Reserve:
             return True
         self._remove(self._path)
         return self._takes_writes()
+
+    def _is_made(self) -> bool:
+        return self._path.exists() and self._path.stat().st_size >= self._size_bytes
 
     def _is_short(self) -> bool:
         try:

@@ -24,6 +24,14 @@ def test_space_is_set_aside_and_given_up(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_a_crash_left_of_one_is_no_reserve(tmp_path: Path) -> None:
+    """Its name, without the space: a power cut between the two, or before the size was on disk."""
+    path = tmp_path / "reserve"
+    path.touch()
+    assert Reserve(path, size_bytes=SIZE_BYTES).make()
+    assert path.stat().st_blocks * 512 >= SIZE_BYTES
+
+
 def test_a_reserve_that_would_fill_the_disk_is_not_made(tmp_path: Path) -> None:
     status = os.statvfs(tmp_path)
     reserve = Reserve(tmp_path / "reserve", size_bytes=status.f_bavail * status.f_frsize // 2)
