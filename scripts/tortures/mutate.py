@@ -30,9 +30,9 @@ from scripts.tortures.node import Node
 
 SCHEMA: Final = "meshbox.torture.mutate/1"
 
-CONNECTIONS: Final = 32
+CONNECTIONS: Final = 96
 _LAST: Final = b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-_QUIET_S: Final = 0.05
+_QUIET_S: Final = 0.2
 """A client that hears nothing for so long leaves."""
 _STAYS: Final = 500
 """One of so many clients that hear nothing stays."""
