@@ -275,6 +275,12 @@ class PeerEnded(PeerError):
     code = "peer.ended"
 
 
+class RoomReturned(PeerError):
+    """There is room again for what the peer offered before: the next session begins there."""
+
+    code = "room.returned"
+
+
 class NodeStopping(WorldError):
     """This node is being stopped."""
 

@@ -1,13 +1,15 @@
 """What to want of an offered log: the difference that sync exists for (design.md 9).
 
 want = (their verified - our seen verified) + (their held - our seen), less what could not be
-stored: blobs that are due by the least age they can have, and single blobs above our size limit.
+stored: blobs that are due by the least age they can have, single blobs above our size limit, and,
+while there is no room, blobs that would be the first to go.
 Claims of a peer only ever cause asking; nothing here deletes or settles on another's behalf.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from meshbox.core.ids import BlobClass
 from meshbox.core.inventory import LogRecord, Run
@@ -33,11 +35,36 @@ def offered(runs: Iterable[Run], *, retention: Retention, now_ms: int) -> tuple[
     )
 
 
+class Wanted(NamedTuple):
+    """What this node lacks of an offered log."""
+
+    ranges: SeqRanges
+    """What it could store now."""
+    passed: bool
+    """There is more, for which there is no room now."""
+
+
 def wanted(
-    runs: Iterable[OfferedRun], record: LogRecord | None, *, retention: Retention, now_ms: int
-) -> SeqRanges:
-    """What of the offered `runs` this node lacks and could store now."""
-    storable = [run for run in runs if _is_storable(run, retention, now_ms)]
+    runs: Iterable[OfferedRun],
+    record: LogRecord | None,
+    *,
+    retention: Retention,
+    now_ms: int,
+    floor: int | None = None,
+) -> Wanted:
+    """What of the offered `runs` this node lacks. `floor`: the lowest bucket of which anything
+    would be stored and stay, when there is no room (core/room.py)."""
+    storable: list[OfferedRun] = []
+    passed: list[OfferedRun] = []
+    for run in runs:
+        bucket = _bucket_if_stored(run, retention, now_ms)
+        if bucket is not None:
+            (storable if floor is None or bucket >= floor else passed).append(run)
+    return Wanted(_lacked(storable, record), bool(passed and _lacked(passed, record)))
+
+
+def _lacked(storable: Iterable[OfferedRun], record: LogRecord | None) -> SeqRanges:
+    storable = list(storable)
     held = SeqRanges((run.first, run.end) for run in storable)
     if record is None:
         return held
@@ -53,8 +80,9 @@ def size_guess_bytes(runs: Iterable[OfferedRun]) -> int:
     return max((run.bytes // (run.end - run.first) for run in runs), default=0) or 1
 
 
-def _is_storable(run: OfferedRun, retention: Retention, now_ms: int) -> bool:
+def _bucket_if_stored(run: OfferedRun, retention: Retention, now_ms: int) -> int | None:
+    """The highest bucket that a blob of the run could go to; None when none could be stored."""
     if run.end - run.first == 1 and run.largest_bytes > BLOB_BYTES_MAX:
-        return False
-    stamp_ms = retention.stamp_of(now_ms, run.age_least_ms)
-    return not retention.due(bucket_of(stamp_ms), now_ms)
+        return None
+    bucket = bucket_of(retention.stamp_of(now_ms, run.age_least_ms))
+    return None if retention.due(bucket, now_ms) else bucket

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from meshbox.core.ids import NodeId
 from meshbox.core.inventory import LogRecord
-from meshbox.core.limits import BLOB_CHUNK_BYTES, CURSORS_OFFERED_MAX
+from meshbox.core.limits import BLOB_CHUNK_BYTES, CURSORS_OFFERED_MAX, PAGE_LOGS_MAX
 from meshbox.core.reconcile import SYMBOL_BYTES, Digest
 from meshbox.core.session.effects import (
     AwaitChange,
@@ -32,8 +32,10 @@ from meshbox.core.session.effects import (
     ReadLogs,
     ReadPart,
     ReadRecords,
+    ReadRefill,
     ReceivedBlob,
     RecordsRead,
+    RefillRead,
     Request,
     SketchMade,
 )
@@ -44,6 +46,7 @@ from meshbox.storage.interface import (
     NewBlob,
     Outcome,
     PeerCursor,
+    PeerRefill,
     StoredBlob,
 )
 from meshbox.sync.ordering import CommitOrder
@@ -81,11 +84,15 @@ class StoreRequests:
         """Our feed is being offered: the peer has nothing to tell us of that moment any more."""
         self._peer = peer
         self._epoch_id = epoch_id
+        self._returns = store.returns
         self._order = CommitOrder()
 
     async def answer(self, request: Request) -> Any:
         """What the request's docstring promises. Errors are the store's."""
         match request:
+            case ReadRefill():
+                page = await self._store.refill(request.peer, logs_max=PAGE_LOGS_MAX)
+                return RefillRead(page.logs, page.through)
             case LoadCursors():
                 return await self._load_cursors(request)
             case ChooseCursor():
@@ -151,7 +158,8 @@ class StoreRequests:
         return LogsFound(summary.with_elements(request.elements), summary.cursor)
 
     def _records_read(self, records: tuple[LogRecord | None, ...]) -> RecordsRead:
-        return RecordsRead(records, self._store.now_ms(), self._store.retention)
+        store = self._store
+        return RecordsRead(records, store.now_ms(), store.retention, store.floor)
 
     async def _read_feed(self, request: ReadFeed) -> FeedRead:
         page = await self._store.feed(
@@ -205,12 +213,22 @@ class StoreRequests:
     async def _commit(self, request: Commit) -> Committed:
         cursors: list[PeerCursor] = []
         if request.cursor is not None:
-            cursors.append(PeerCursor(self._peer, self._epoch_id, self._rule + request.cursor))
+            cursors.append(
+                PeerCursor(
+                    self._peer,
+                    self._epoch_id,
+                    self._rule + request.cursor,
+                    passed=request.passed,
+                    returns=self._returns,
+                )
+            )
         blobs = tuple(self._new_blob(blob) for blob in request.blobs)
-        outcomes = await self._store.commit(Deposit(blobs, cursors, whole=False))
+        refills = [] if request.refilled is None else [PeerRefill(self._peer, request.refilled)]
+        outcomes = await self._store.commit(Deposit(blobs, cursors, refills, whole=False))
         return Committed(
             stored=sum(outcome in _NEW for outcome in outcomes),
             duplicates=sum(outcome in _HELD for outcome in outcomes),
+            no_room=Outcome.NO_ROOM in outcomes,
         )
 
     def _new_blob(self, blob: ReceivedBlob) -> NewBlob:

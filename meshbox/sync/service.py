@@ -19,7 +19,9 @@ from meshbox.core.errors import (
     NodeStopping,
     PeerBackedOff,
     PeerMisbehaved,
+    RoomReturned,
     SessionReplaced,
+    StoreFailed,
 )
 from meshbox.core.filling import Filling
 from meshbox.core.ids import LogId, NodeId, node_key_of
@@ -84,6 +86,7 @@ class SyncService:
         self._runners: dict[SessionRunner, asyncio.Future[None]] = {}
         self._dialling: dict[NodeId, Dialling] = {}
         self._ticker: asyncio.Task[None] | None = None
+        self._returning: asyncio.Task[None] | None = None
         self._stopping = False
 
     @property
@@ -97,6 +100,7 @@ class SyncService:
         if endpoint is not None:
             bound = await self._transport.listen(self._answer, endpoint)
         self._ticker = asyncio.create_task(self._tick())
+        self._returning = asyncio.create_task(self._begin_anew())
         return bound
 
     def peer_found(self, node_id: NodeId, endpoints: Iterable[Endpoint], source: str) -> None:
@@ -142,7 +146,7 @@ class SyncService:
         for runner in tuple(self._runners):
             runner.close(NodeStopping.code, "the node is being stopped")
         await asyncio.gather(self._transport.stop(grace_s=STOP_S), self._last_words())
-        for task in (*tasks, self._ticker):
+        for task in (*tasks, self._ticker, self._returning):
             if task is not None:
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -288,6 +292,22 @@ class SyncService:
             peer = self._peers.get(node_id)
             if peer is not None and peer.runner is not None:
                 asyncio.get_running_loop().call_soon(peer.runner.wake)
+
+    async def _begin_anew(self) -> None:
+        """Ends the sessions with peers whose cursors went back: the next one begins there."""
+        since = self._store.returns
+        while True:
+            try:
+                since, peers = await self._store.wait_returned(since)
+            except StoreFailed:
+                # It is being opened again, and no session outlives that.
+                await asyncio.sleep(TICK_S)
+                since = self._store.returns
+                continue
+            for node_id in peers:
+                peer = self._peers.get(node_id)
+                if peer is not None and peer.runner is not None:
+                    peer.runner.close(RoomReturned.code, "there is room again for what was passed")
 
     async def _tick(self) -> None:
         while True:

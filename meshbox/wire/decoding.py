@@ -17,10 +17,12 @@ from google.protobuf.message import DecodeError
 
 from meshbox.core.errors import FrameMalformed, FrameTooLarge, InvalidId
 from meshbox.core.ids import (
+    LOG_KEY_BYTES,
     NODE_KEY_BYTES,
     ORIGIN_TAG_BYTES,
     BlobClass,
     LogId,
+    LogKey,
     Namespace,
     Origin,
     Topic,
@@ -46,6 +48,7 @@ from meshbox.core.reconcile import DIGEST_BYTES, ELEMENT_BYTES, SYMBOL_BYTES, Di
 from meshbox.core.session.assembly import CONTENT_HASH_BYTES
 from meshbox.core.session.frames import (
     AskDifference,
+    AskLogs,
     AskSketch,
     BlobPart,
     Blobs,
@@ -95,6 +98,7 @@ class FrameDecoder:
             "ask_difference": _ask_difference,
             "difference": _difference,
             "offers": self._offers,
+            "ask_logs": _ask_logs,
             "want": _want,
             "blobs": self._blobs,
             "gone": _gone,
@@ -119,7 +123,7 @@ class FrameDecoder:
         run_count = sum(len(log.runs) for log in offers.logs)
         _bounded(run_count, PAGE_RUNS_MAX + LOG_RANGES_MAX, "runs of a page")
         logs = tuple(self._offered_log(log) for log in offers.logs)
-        return Offers(offers.page, logs, self._next_cursor(offers), offers.fresh)
+        return Offers(offers.page, logs, self._next_cursor(offers), offers.fresh, offers.answers)
 
     def _next_cursor(self, offers: pb.Offers) -> bytes:
         if offers.cursor_common > len(self._cursor):
@@ -251,6 +255,16 @@ def _difference(message: pb.Frame) -> Difference:
     if rest:
         raise FrameMalformed("an element is cut")
     return Difference(unpack(f"<{count}Q", difference.elements))
+
+
+def _ask_logs(message: pb.Frame) -> AskLogs:
+    keys = message.ask_logs.keys
+    count, rest = divmod(len(keys), LOG_KEY_BYTES)
+    _bounded(count, PAGE_LOGS_MAX, "logs asked for")
+    if rest or not count:
+        raise FrameMalformed("logs are asked for by keys of 16 bytes, one at least")
+    starts = range(0, len(keys), LOG_KEY_BYTES)
+    return AskLogs(tuple(LogKey(keys[at : at + LOG_KEY_BYTES]) for at in starts))
 
 
 def _want(message: pb.Frame) -> Want:

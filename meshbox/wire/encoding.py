@@ -14,6 +14,7 @@ from meshbox.core.ids import LogId, Origin, Topic
 from meshbox.core.reconcile import DIGEST_BYTES
 from meshbox.core.session.frames import (
     AskDifference,
+    AskLogs,
     AskSketch,
     BlobPart,
     Blobs,
@@ -67,6 +68,8 @@ class FrameEncoder:
                 return pb.Frame(difference=_difference(frame))
             case Offers():
                 return pb.Frame(offers=self._offers(frame))
+            case AskLogs():
+                return pb.Frame(ask_logs=pb.AskLogs(keys=b"".join(frame.logs)))
             case Want():
                 return pb.Frame(want=pb.Want(page=frame.page, logs=_page_ranges(frame.logs)))
             case Blobs():
@@ -87,6 +90,7 @@ class FrameEncoder:
             cursor=offers.cursor[common:],
             cursor_common=common,
             fresh=offers.fresh,
+            answers=offers.answers,
             logs=[self._offered_log(offer) for offer in offers.logs],
         )
 

@@ -7,7 +7,7 @@ import re
 from meshbox.core import errors
 from meshbox.core.errors import MeshboxError
 
-KINDS = {"MeshboxError", "CallerError", "PeerError", "WorldError"}
+KINDS = {"MeshboxError", "CallerError", "PeerError", "PeerMisbehaved", "WorldError"}
 
 
 def faults() -> list[type[MeshboxError]]:

@@ -28,6 +28,7 @@ from meshbox.core.reconcile import SYMBOL_BYTES, Digest
 from meshbox.core.session.effects import Finish, Request
 from meshbox.core.session.frames import (
     AskDifference,
+    AskLogs,
     AskSketch,
     BlobPart,
     Blobs,
@@ -78,6 +79,36 @@ def test_both_hold_the_union_and_nothing_goes_twice(
     assert len(right.received) == len(left_blobs.keys() - right_blobs.keys())
     assert all(side.session.pages_unsettled == 0 for side in pair.sides)
     assert all(side.session.lag == 0 for side in pair.sides)
+
+
+def test_a_second_ask_before_the_answer_ends_the_session() -> None:
+    _, side = opened()
+    for _ in range(2):
+        side.do(side.session.receive(AskLogs((log_of(0).key,)), now_ms=1_000))
+    assert side.finished == "frame.unexpected"
+
+
+@given(held, st.integers(0, 2**32), st.booleans())
+def test_what_was_lost_comes_back_when_it_is_asked_for_by_name(
+    blobs: dict[tuple[int, int], int], seed: int, live: bool
+) -> None:
+    """It is in no page that would be shown again, and one side may think that the other has it."""
+    left, right = ModelNode(1), ModelNode(2)
+    fill(left, blobs)
+    Pair(left, right, seed=seed).run()
+    named = [log_of(number).key for number in range(6)]
+    pair = Pair(left, right, seed=seed + 1)
+    if live:
+        pair.run()
+    for log, seq in list(right.blobs):
+        right.lose(log, seq)
+    right.refill[left.node_id] = list(named)
+    if live:
+        left.put(log_of(5), 99, b"new", BlobClass.OPAQUE)
+    pair.run()
+    assert right.blobs == left.blobs
+    assert not right.refill[left.node_id]
+    assert all(side.session.pages_unsettled == 0 for side in pair.sides)
 
 
 @given(held, held, st.integers(0, 2**32), st.integers(0, 200))
@@ -394,6 +425,7 @@ def offer(page: int = NEXT_PAGE, runs: tuple[tuple[int, int], ...] = ((0, 4),)) 
         ([offer(page=NEXT_PAGE + 1)], "frame.unexpected"),
         ([Settled(NEXT_PAGE)], "frame.unexpected"),
         ([AskSketch(16)], "frame.unexpected"),
+        ([Offers(NEXT_PAGE, (), b"", answers=True)], "frame.unexpected"),
         ([AskSketch(SKETCH_SYMBOLS_MAX + 1)], "frame.unexpected"),
         ([Sketch(Digest(), 0, b"")], "frame.unexpected"),
         ([AskDifference()], "frame.unexpected"),

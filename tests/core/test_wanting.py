@@ -39,7 +39,7 @@ def test_wants_what_is_unseen_in_the_offered_class(
 ) -> None:
     ours = record_of(held, expired)
     offer = offered(record_of(theirs, {}).runs, retention=RETENTION, now_ms=NOW_MS)
-    lacking = wanted(offer, ours, retention=RETENTION, now_ms=NOW_MS)
+    lacking = wanted(offer, ours, retention=RETENTION, now_ms=NOW_MS).ranges
     best = {
         seq: max(held.get(seq, -1), -1 if seq in held else expired.get(seq, -1)) for seq in theirs
     }
@@ -49,7 +49,7 @@ def test_wants_what_is_unseen_in_the_offered_class(
 @given(classes)
 def test_wants_everything_of_an_unknown_log(theirs: dict[int, BlobClass]) -> None:
     offer = offered(record_of(theirs, {}).runs, retention=RETENTION, now_ms=NOW_MS)
-    lacking = wanted(offer, None, retention=RETENTION, now_ms=NOW_MS)
+    lacking = wanted(offer, None, retention=RETENTION, now_ms=NOW_MS).ranges
     assert list(lacking.numbers()) == sorted(theirs)
 
 
@@ -61,16 +61,16 @@ def test_what_is_due_is_neither_offered_nor_wanted() -> None:
     offer = offered((due, last), retention=RETENTION, now_ms=NOW_MS)
     assert [(run.first, run.end) for run in offer] == [(5, 9)]
     old = OfferedRun(0, 5, OPAQUE, 5, 1, RETENTION_MAX_MS)
-    assert not wanted([old], None, retention=RETENTION, now_ms=NOW_MS)
+    assert not wanted([old], None, retention=RETENTION, now_ms=NOW_MS).ranges
     swept = RETENTION.with_swept(FRESH)
-    assert not wanted(offer, None, retention=swept, now_ms=NOW_MS)
+    assert not wanted(offer, None, retention=swept, now_ms=NOW_MS).ranges
 
 
 def test_a_single_blob_that_is_too_large_is_not_wanted() -> None:
     large = OfferedRun(0, 1, OPAQUE, BLOB_BYTES_MAX + 1, BLOB_BYTES_MAX + 1, 0)
-    assert not wanted([large], None, retention=RETENTION, now_ms=NOW_MS)
+    assert not wanted([large], None, retention=RETENTION, now_ms=NOW_MS).ranges
     fits = large._replace(bytes=BLOB_BYTES_MAX, largest_bytes=BLOB_BYTES_MAX)
-    assert wanted([fits], None, retention=RETENTION, now_ms=NOW_MS)
+    assert wanted([fits], None, retention=RETENTION, now_ms=NOW_MS).ranges
 
 
 def test_the_guess_of_a_size_is_the_largest_mean_and_never_nothing() -> None:
@@ -78,3 +78,25 @@ def test_the_guess_of_a_size_is_the_largest_mean_and_never_nothing() -> None:
     assert size_guess_bytes(runs) == 30
     assert size_guess_bytes([OfferedRun(0, 10, OPAQUE, 0, 0, 0)]) == 1
     assert size_guess_bytes([]) == 1
+
+
+@given(classes, classes)
+def test_what_there_is_no_room_for_is_passed_and_said_to_be(
+    theirs: dict[int, BlobClass], held: dict[int, BlobClass]
+) -> None:
+    offer = offered(record_of(theirs, {}).runs, retention=RETENTION, now_ms=NOW_MS)
+    ours = record_of(held, {})
+    with_room = wanted(offer, ours, retention=RETENTION, now_ms=NOW_MS)
+    assert not with_room.passed
+    low = wanted(offer, ours, retention=RETENTION, now_ms=NOW_MS, floor=FRESH)
+    assert low == with_room
+    high = wanted(offer, ours, retention=RETENTION, now_ms=NOW_MS, floor=FRESH + 1)
+    assert not high.ranges
+    assert high.passed == bool(with_room.ranges)
+
+
+def test_what_went_for_room_is_not_passed_again() -> None:
+    gone = LogRecord(LOG, 1, evicted=ClassedRanges(SeqRanges.of(0, 5)))
+    offer = [OfferedRun(0, 5, OPAQUE, 5, 1, 0)]
+    passed = wanted(offer, gone, retention=RETENTION, now_ms=NOW_MS, floor=FRESH + 1)
+    assert passed == (SeqRanges(), False)

@@ -25,6 +25,7 @@ from meshbox.core.errors import StoreFailed
 from meshbox.core.ids import LogKey, NodeId
 from meshbox.core.ranges import SeqRanges, union
 from meshbox.core.retention import RETENTION_MAX_MS
+from meshbox.core.room import UNLIMITED, Allocation
 from meshbox.core.topics import ALL_TOPICS, OwnTopics
 from meshbox.identity.key import Identity, mint
 from meshbox.storage.embedded.store import EmbeddedStore
@@ -104,6 +105,7 @@ class Node:
         service_class: type[SyncService] = SyncService,
         carried: OwnTopics = ALL_TOPICS,
         rates: Rates = ANY_RATE,
+        allocation: Allocation = UNLIMITED,
     ) -> None:
         self.carried = carried
         self.rates = rates
@@ -113,6 +115,7 @@ class Node:
         self.clock = clock or ManualClock()
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.store_class = store_class
+        self.allocation = allocation
         self._service_class = service_class
         self._store: EmbeddedStore | None = None
         self._service: SyncService | None = None
@@ -145,6 +148,7 @@ class Node:
             epoch_id=secrets.token_bytes(16),
             build_date_ms=BUILD_DATE_MS,
             adopted_from=adopted_from,
+            allocation=self.allocation,
         )
         self._service = self._service_class(
             store=self._store,

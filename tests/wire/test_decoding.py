@@ -87,6 +87,8 @@ ONE = pb.SeqRange(first=0, last=0)
         pb.Frame(offers=pb.Offers(cursor_common=1)),
         offered((0, 1), author_text="x" * 129),
         offered((0, 1), author_hex=b"x" * 65),
+        pb.Frame(ask_logs=pb.AskLogs()),
+        pb.Frame(ask_logs=pb.AskLogs(keys=b"k" * 17)),
         pb.Frame(want=pb.Want(logs=[pb.LogRanges()])),
         pb.Frame(gone=pb.Gone(logs=[pb.LogRanges(ranges=[pb.SeqRange(first=2, last=1)])])),
         blob(content_hash=b"h"),
@@ -114,6 +116,7 @@ def test_malformed(message: pb.Frame) -> None:
         pb.Frame(offers=pb.Offers(cursor=b"c" * (CURSOR_BYTES_MAX + 1))),
         pb.Frame(offers=pb.Offers(logs=[pb.OfferedLog()] * (PAGE_LOGS_MAX + 1))),
         offered(*((n * 2, n * 2) for n in range(LOG_RANGES_MAX + 1))),
+        pb.Frame(ask_logs=pb.AskLogs(keys=b"k" * 16 * (PAGE_LOGS_MAX + 1))),
         pb.Frame(want=pb.Want(logs=[pb.LogRanges(ranges=[ONE])] * (PAGE_LOGS_MAX + 1))),
         pb.Frame(
             want=pb.Want(logs=[pb.LogRanges(ranges=[ONE] * (WANT_RANGES_MAX + LOG_RANGES_MAX + 1))])

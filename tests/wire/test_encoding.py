@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshbox.core.ids import BlobClass, LogId, Namespace, Origin, parse_author, parse_topic
+from meshbox.core.ids import BlobClass, LogId, LogKey, Namespace, Origin, parse_author, parse_topic
 from meshbox.core.limits import (
     BLOB_BYTES_MAX,
     CURSORS_OFFERED_MAX,
@@ -14,6 +14,7 @@ from meshbox.core.ranges import SEQ_END, SeqRanges
 from meshbox.core.reconcile import SYMBOL_BYTES, Digest
 from meshbox.core.session.frames import (
     AskDifference,
+    AskLogs,
     AskSketch,
     BlobPart,
     Blobs,
@@ -106,6 +107,8 @@ frames = st.one_of(
         st.binary(max_size=9),
         st.booleans(),
     ),
+    st.builds(Offers, u32, st.just(()), st.just(b""), answers=st.booleans()),
+    st.builds(AskLogs, st.lists(sized(16).map(LogKey), min_size=1, max_size=9).map(tuple)),
     st.builds(Want, u32, page_ranges),
     st.builds(Gone, u32, page_ranges),
     st.builds(Blobs, st.lists(parts, max_size=5).map(tuple)),

@@ -48,6 +48,20 @@ class LoadCursors:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ReadRefill:
+    """Answer: `RefillRead`, as soon as there are logs that the peer is to be asked for by name."""
+
+    peer: NodeId
+
+
+class RefillRead(NamedTuple):
+    """Logs to ask for by name, and what says how far the peer was asked once it answered."""
+
+    logs: tuple[LogKey, ...]
+    through: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ChooseCursor:
     """Answer: the first of `cursors` that our feed honours, or None."""
 
@@ -167,6 +181,8 @@ class RecordsRead(NamedTuple):
     records: tuple[LogRecord | None, ...]
     now_ms: int
     retention: Retention
+    floor: int | None = None
+    """When there is no room: the lowest bucket of which anything would be stored and stay."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,6 +246,10 @@ class Commit:
 
     blobs: tuple[ReceivedBlob, ...]
     cursor: bytes | None
+    passed: bool = False
+    """Something before `cursor` was passed for lack of room: it is kept whence to return."""
+    refilled: bytes | None = None
+    """How far the peer has answered what it was asked for by name, once `blobs` are stored."""
 
 
 class Committed(NamedTuple):
@@ -237,10 +257,13 @@ class Committed(NamedTuple):
 
     stored: int
     duplicates: int
+    no_room: bool = False
+    """Some of it would have been the first to go, and is not stored."""
 
 
 Request = (
     LoadCursors
+    | ReadRefill
     | ChooseCursor
     | MakeSketch
     | CompareSketch

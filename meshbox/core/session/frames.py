@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from meshbox.core.ids import BlobClass, LogId, Origin
+from meshbox.core.ids import BlobClass, LogId, LogKey, Origin
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.reconcile import Digest
 
@@ -105,6 +105,14 @@ class Offers(NamedTuple):
     """For "all up to this page is settled"; empty where only a later page can say so."""
     fresh: bool = False
     """It holds what changed last, ahead of its turn: it bears no cursor and settles by itself."""
+    answers: bool = False
+    """With it, all that the reader asked for by name is told."""
+
+
+class AskLogs(NamedTuple):
+    """Logs that the reader asks for by name: their offers are to be told again."""
+
+    logs: tuple[LogKey, ...]
 
 
 class PageRanges(NamedTuple):
@@ -172,6 +180,7 @@ Frame = (
     | AskDifference
     | Difference
     | Offers
+    | AskLogs
     | Want
     | Blobs
     | Gone

@@ -91,7 +91,18 @@ class OfferedPages:
                 logs.append(OfferedLog(record.log, runs))
         return tuple(logs)
 
-    def offer(self, logs: tuple[OfferedLog, ...], cursor: bytes, *, fresh: bool = False) -> Effect:
+    def forget_claims(self, logs: Iterable[LogId]) -> None:
+        """The peer lacks something of these logs after all."""
+        self._claims.forget(logs)
+
+    def offer(
+        self,
+        logs: tuple[OfferedLog, ...],
+        cursor: bytes,
+        *,
+        fresh: bool = False,
+        answers: bool = False,
+    ) -> Effect:
         """The next page."""
         self._last += 1
         runs = [run for log in logs for run in log.runs]
@@ -102,7 +113,7 @@ class OfferedPages:
             sum(run.bytes for run in runs),
         )
         self._fresh += fresh
-        return Send(Offers(self._last, logs, cursor, fresh))
+        return Send(Offers(self._last, logs, cursor, fresh, answers))
 
     def settled(self, frame: Settled) -> OfferedPage:
         """The peer settled a page; `FrameUnexpected` when its turn had not come."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from meshbox.core.errors import BlobUnasked, FrameUnexpected
 from meshbox.core.ids import LogId
@@ -52,6 +53,7 @@ class OpenPage:
     number: int
     cursor: bytes
     fresh: bool
+    answers: bool
     logs: tuple[OpenLog, ...]
     assessed: bool = False
     """The records of all its logs were read once."""
@@ -76,6 +78,16 @@ class OpenPage:
             self.open_logs -= 1
         elif lacking and not was_open:
             self.open_logs += 1
+
+
+class Closing(NamedTuple):
+    """Pages that are settled by the next commit."""
+
+    pages: tuple[int, ...]
+    cursor: bytes | None
+    """The one behind the last of them that bears any."""
+    answers: bool
+    """With them, all that was asked for by name is settled."""
 
 
 class OpenPages:
@@ -108,7 +120,9 @@ class OpenPages:
         self._last = frame.page
         lane = Lane.FRESH if frame.fresh else Lane.FEED
         logs = tuple(OpenLog(log, runs, size_guess_bytes(runs), lane) for log, runs in frame.logs)
-        page = OpenPage(frame.page, frame.cursor, frame.fresh, logs, open_logs=len(logs))
+        page = OpenPage(
+            frame.page, frame.cursor, frame.fresh, frame.answers, logs, open_logs=len(logs)
+        )
         pages[page.number] = page
         for log in logs:
             self._by_log.setdefault(log.log, []).append(log)
@@ -146,10 +160,11 @@ class OpenPages:
                 del self._by_log[log.log]
         return page
 
-    def close_feed(self) -> tuple[tuple[int, ...], bytes | None]:
-        """The oldest pages with nothing open, from now on closing, and the cursor behind them."""
+    def close_feed(self) -> Closing:
+        """The oldest pages with nothing open, from now on closing."""
         numbers: list[int] = []
         cursor = None
+        answers = False
         for page in self._feed.values():
             if page.open_logs or page.reading:
                 break
@@ -157,7 +172,8 @@ class OpenPages:
                 page.closing = True
                 numbers.append(page.number)
                 cursor = page.cursor or cursor
-        return tuple(numbers), cursor
+                answers |= page.answers
+        return Closing(tuple(numbers), cursor, answers)
 
     def fresh_done(self) -> tuple[int, ...]:
         """The fresh pages of which nothing is open or on its way to disk."""

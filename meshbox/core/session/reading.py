@@ -3,9 +3,9 @@
 A page goes through: offered → its records are read and what we lack is known (assessed) → asked
 for, log by log, as far as the budget and the ledger allow → received or gone → committed →
 settled. A number is settled when it is seen in the offered class or better, due, of a topic that we
-do not carry, gone, or was received and committed, whatever its outcome. "Asked of another" is not
-settled: such a log waits until the ledger wakes us, and its record is read again before anything is
-asked.
+do not carry, gone, passed because there is no room for it, or was received and committed, whatever
+its outcome. "Asked of another" is not settled: such a log waits until the ledger wakes us, and its
+record is read again before anything is asked.
 
 Invariants:
 - The cursor of a page travels in the commit that settles it, never before the blobs of that page
@@ -21,7 +21,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from meshbox.core.errors import BlobUnasked, PeerStalled, PromiseBroken
@@ -37,11 +37,13 @@ from meshbox.core.session.effects import (
     ReadRecords,
     ReceivedBlob,
     RecordsRead,
+    RefillRead,
     Send,
 )
 from meshbox.core.session.frames import Blobs, Gone, Offers, PageRanges, Settled
 from meshbox.core.session.lanes import Lane
-from meshbox.core.session.pages import OpenLog, OpenPage, OpenPages
+from meshbox.core.session.pages import Closing, OpenLog, OpenPage, OpenPages
+from meshbox.core.session.refill import Refill
 from meshbox.core.topics import Carried
 from meshbox.core.wanting import wanted
 from meshbox.core.wants import WantLedger
@@ -76,14 +78,27 @@ class FeedReader:
         self._heard_ms = now_ms
         self._retry_ms = now_ms
         self._gone_ranges = 0
+        self._refill = Refill(peer)
+        self._passed = False
+        """Something was passed for lack of room, and no cursor says so yet."""
 
     @property
     def lag(self) -> int:
         """Blobs offered by the peer that we lack still."""
         return self._pages.lag
 
+    def start(self) -> list[Effect]:
+        """Looks for what the peer is to be asked for by name."""
+        return self._refill.start()
+
+    def refill_read(self, result: RefillRead) -> list[Effect]:
+        """There are logs that the peer is to be asked for by name."""
+        return self._refill.ask(result)
+
     def offers(self, frame: Offers, *, now_ms: int) -> list[Effect]:
         """A page of offers arrived."""
+        if frame.answers:
+            self._refill.answered()
         page = self._pages.add(frame)
         self.progress_ms = now_ms
         return [self._read_records(page, range(len(page.logs)))]
@@ -97,8 +112,16 @@ class FeedReader:
         wants: list[PageRanges] = []
         for place, record in zip(request.places, result.records, strict=True):
             log = page.logs[place]
-            lacking = wanted(log.runs, record, retention=result.retention, now_ms=result.now_ms)
-            lacking = lacking - log.answered if self._carried.carries(log.log.topic) else EMPTY
+            lacking, passed = wanted(
+                log.runs,
+                record,
+                retention=result.retention,
+                now_ms=result.now_ms,
+                floor=result.floor,
+            )
+            is_carried = self._carried.carries(log.log.topic)
+            self._passed |= passed and is_carried
+            lacking = lacking - log.answered if is_carried else EMPTY
             log.stale = False
             if not log.in_flight:
                 log.lane = self._asker.lane(page, log, lacking)
@@ -165,6 +188,7 @@ class FeedReader:
         self.progress_ms = now_ms
         self.blobs_in += result.stored
         self.duplicates_in += result.duplicates
+        self._passed |= result.no_room
         for (number, place), ranges in done.places.items():
             log = self._pages.page(number).logs[place]
             log.uncommitted -= ranges
@@ -174,6 +198,8 @@ class FeedReader:
             self._asker.declare(log.log, now_ms=now_ms)
         self.bytes_uncommitted -= done.received_bytes
         effects: list[Effect] = [self._settle(number, now_ms=now_ms) for number in done.pages]
+        if request.refilled is not None:
+            effects += self._refill.start()
         if done.places:
             self._gone_ranges = 0
         return effects + self._close_pages(now_ms=now_ms) + self._ask_everywhere()
@@ -209,12 +235,19 @@ class FeedReader:
             self._answer(page, log, ranges)
             log.uncommitted |= ranges
             places[number, place] = ranges
-        pages, cursor = self._pages.close_feed()
-        request = Commit(tuple(whole), cursor)
+        closing = self._pages.close_feed()
+        request = self._commit_of(whole, closing)
         received_bytes = sum(len(blob.data) for blob in whole)
         self.bytes_uncommitted += received_bytes
-        self._commits[id(request)] = _Commit(places, received_bytes, pages)
+        self._commits[id(request)] = _Commit(places, received_bytes, closing.pages)
         return [request]
+
+    def _commit_of(self, whole: Sequence[ReceivedBlob], closing: Closing) -> Commit:
+        """The next commit; what was passed is told with a cursor."""
+        passed = self._passed and closing.cursor is not None
+        self._passed = self._passed and not passed
+        refilled = self._refill.settled() if closing.answers else None
+        return Commit(tuple(whole), closing.cursor, passed, refilled)
 
     def _answer(self, page: OpenPage, log: OpenLog, ranges: SeqRanges) -> None:
         """`ranges`, which were asked for, were received or are gone."""
@@ -230,11 +263,11 @@ class FeedReader:
     def _close_pages(self, *, now_ms: int) -> list[Effect]:
         """Settles fresh pages, and moves the cursor behind pages of which nothing was asked."""
         settled = [self._settle(number, now_ms=now_ms) for number in self._pages.fresh_done()]
-        pages, cursor = self._pages.close_feed()
-        if not pages:
+        closing = self._pages.close_feed()
+        if not closing.pages:
             return settled
-        request = Commit((), cursor)
-        self._commits[id(request)] = _Commit({}, 0, pages)
+        request = self._commit_of((), closing)
+        self._commits[id(request)] = _Commit({}, 0, closing.pages)
         return [*settled, request]
 
     def _ask_everywhere(self, *, denied_too: bool = False) -> list[Effect]:

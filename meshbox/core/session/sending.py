@@ -16,6 +16,7 @@
 | READING   | page read         | offers go out; then the next page, a full window: FULL, |
 |           |                   | or the feed's end: AWAITING                             |
 | AWAITING  | the feed moved    | READING; TRAILING while much is on its way              |
+| AWAITING  | logs asked for    | they are read, as those that differ: READING            |
 | FULL      | a page settled    | READING                                                 |
 | TRAILING  | all pages settled | READING                                                 |
 
@@ -56,7 +57,7 @@ from meshbox.core.session.effects import (
     Request,
     Send,
 )
-from meshbox.core.session.frames import AskDifference, Difference, Settled, Sketch
+from meshbox.core.session.frames import AskDifference, AskLogs, Difference, Settled, Sketch
 from meshbox.core.session.fresh import FreshOffers
 from meshbox.core.session.offering import NO_CURSOR, OfferedPage, OfferedPages
 from meshbox.core.topics import Carried
@@ -97,6 +98,12 @@ class FeedSender:
         """The feed's counter when `_cursor` was read."""
         self._pages = OfferedPages(claims, carried)
         self._fresh = FreshOffers(self._pages)
+        self._asked: deque[LogKey] = deque()
+        """What the peer asked for by name, and is not read yet."""
+        self._answering = False
+        """What is being read as differing is what the peer asked for."""
+        self._awaits = False
+        """Our feed's next change is being awaited."""
         self._owes_cursor = False
         self._since_ms: int | None = None
         """When it was first seen to owe a cursor, or to be full."""
@@ -185,19 +192,35 @@ class FeedSender:
             return []
         return self._comparison.tell()
 
+    def asked_for(self, frame: AskLogs) -> list[Effect]:
+        """The peer asks for logs by name: they are offered again, whatever it settled or claimed.
+
+        They are read like logs that differ, when nothing else is; the last page says that it was
+        the last, and bears the cursor of where the feed stands.
+        """
+        if self._asked or self._answering:
+            raise FrameUnexpected("logs were asked for before those asked for last were told")
+        self._asked.extend(frame.logs)
+        return self._read_on() if self.state is SendingState.AWAITING else []
+
     def logs_read(self, result: RecordsRead) -> list[Effect]:
         """Offers differing logs, as many as fit a page."""
         taken = _fitting(result.records)
         for _ in range(taken):
             self._differing.popleft()
+        records = [record for record in result.records[:taken] if record is not None]
+        if self._answering:
+            self._pages.forget_claims(record.log for record in records)
         logs = self._pages.of(
-            (record for record in result.records[:taken] if record is not None),
+            records,
             retention=result.retention,
             now_ms=result.now_ms,
         )
         cursor = NO_CURSOR if self._differing else self._cursor
         assert cursor is not None
-        offers = [self._pages.offer(logs, cursor)] if logs or cursor else []
+        answers = self._answering and not self._differing
+        self._answering = self._answering and not answers
+        offers = [self._pages.offer(logs, cursor, answers=answers)] if logs or cursor else []
         return self._go_on(offers, more=True) + self._tell_difference()
 
     def feed_read(self, request: ReadFeed, page: FeedRead) -> list[Effect]:
@@ -214,6 +237,9 @@ class FeedSender:
         """Our feed has something new."""
         if request.fresh:
             return self._fresh.answered(request, None)
+        self._awaits = False
+        if self.state is not SendingState.AWAITING:
+            return []  # What was asked for by name is being told; the feed is read after it.
         if not self._pages.are_heavy:
             return self._read_on()
         self.state = SendingState.TRAILING
@@ -254,6 +280,9 @@ class FeedSender:
 
     def _read_on(self) -> list[Effect]:
         self.state = SendingState.READING
+        if self._asked and not self._differing and self._cursor is not None:
+            self._answering = True
+            self._differing, self._asked = self._asked, self._differing
         if self._differing:
             first = [self._differing[at] for at in range(min(PAGE_LOGS_MAX, len(self._differing)))]
             return [ReadLogs(tuple(first))]
@@ -274,7 +303,11 @@ class FeedSender:
         else:
             self.state = SendingState.AWAITING
             self._fresh.close()
-            return [*offers, AwaitChange(self._view)]
+            if self._asked:
+                return offers + self._read_on()
+            if not self._awaits:
+                self._awaits = True
+                return [*offers, AwaitChange(self._view)]
         return offers
 
 

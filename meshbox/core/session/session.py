@@ -41,11 +41,13 @@ from meshbox.core.session.effects import (
     ReadLogs,
     ReadPart,
     ReadRecords,
+    ReadRefill,
     Request,
     Send,
 )
 from meshbox.core.session.frames import (
     AskDifference,
+    AskLogs,
     AskSketch,
     Blobs,
     Difference,
@@ -276,6 +278,8 @@ class Session:
                 return sender.difference_told(frame)
             case Sketch():
                 return sender.sketched(frame)
+            case AskLogs():
+                return sender.asked_for(frame)
             case Want():
                 return self._server.want(frame, sender.page(frame.page))
             case Settled():
@@ -289,7 +293,9 @@ class Session:
         assert sender is not None
         match request:
             case LoadCursors():
-                return [Send(Resume(result))]
+                return [Send(Resume(result)), *reader.start()]
+            case ReadRefill():
+                return reader.refill_read(result)
             case ChooseCursor():
                 return sender.cursor_chosen(result)
             case MakeSketch():

@@ -53,6 +53,7 @@ class Frame(_message.Message):
     SKETCH_FIELD_NUMBER: _builtins.int
     ASK_DIFFERENCE_FIELD_NUMBER: _builtins.int
     DIFFERENCE_FIELD_NUMBER: _builtins.int
+    ASK_LOGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -79,6 +80,8 @@ class Frame(_message.Message):
     def ask_difference(self) -> Global___AskDifference: ...
     @_builtins.property
     def difference(self) -> Global___Difference: ...
+    @_builtins.property
+    def ask_logs(self) -> Global___AskLogs: ...
     def __init__(
         self,
         *,
@@ -95,12 +98,13 @@ class Frame(_message.Message):
         sketch: Global___Sketch | None = ...,
         ask_difference: Global___AskDifference | None = ...,
         difference: Global___Difference | None = ...,
+        ask_logs: Global___AskLogs | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_difference", b"ask_difference", "ask_sketch", b"ask_sketch", "blobs", b"blobs", "body", b"body", "difference", b"difference", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "sketch", b"sketch", "want", b"want"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_difference", b"ask_difference", "ask_logs", b"ask_logs", "ask_sketch", b"ask_sketch", "blobs", b"blobs", "body", b"body", "difference", b"difference", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "sketch", b"sketch", "want", b"want"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_difference", b"ask_difference", "ask_sketch", b"ask_sketch", "blobs", b"blobs", "body", b"body", "difference", b"difference", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "sketch", b"sketch", "want", b"want"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_difference", b"ask_difference", "ask_logs", b"ask_logs", "ask_sketch", b"ask_sketch", "blobs", b"blobs", "body", b"body", "difference", b"difference", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "sketch", b"sketch", "want", b"want"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "resume", "offers", "want", "blobs", "gone", "settled", "end", "ask_sketch", "sketch", "ask_difference", "difference"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "resume", "offers", "want", "blobs", "gone", "settled", "end", "ask_sketch", "sketch", "ask_difference", "difference", "ask_logs"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -452,6 +456,7 @@ class Offers(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     CURSOR_COMMON_FIELD_NUMBER: _builtins.int
     FRESH_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     cursor: _builtins.bytes
     """Opaque: "everything up to here is settled"; empty: a later page says it. Less so many leading
@@ -460,6 +465,8 @@ class Offers(_message.Message):
     cursor_common: _builtins.int
     fresh: _builtins.bool
     """it bears no cursor and settles by itself"""
+    answers: _builtins.bool
+    """with it, all that was asked for with `ask_logs` is told"""
     @_builtins.property
     def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferedLog]: ...
     def __init__(
@@ -470,14 +477,39 @@ class Offers(_message.Message):
         cursor: _builtins.bytes = ...,
         cursor_common: _builtins.int = ...,
         fresh: _builtins.bool = ...,
+        answers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "cursor_common", b"cursor_common", "fresh", b"fresh", "logs", b"logs", "page", b"page"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "cursor", b"cursor", "cursor_common", b"cursor_common", "fresh", b"fresh", "logs", b"logs", "page", b"page"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Offers: _TypeAlias = Offers  # noqa: Y015
+
+@_typing.final
+class AskLogs(_message.Message):
+    """The reader asks for logs by name: what it once had of them, or was offered, it lacks again. They
+    are offered anew, in pages of which the last `answers`. One ask at a time.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    keys: _builtins.bytes
+    """16 bytes each: BLAKE2b-128 of the namespace, topic, NUL, author"""
+    def __init__(
+        self,
+        *,
+        keys: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskLogs: _TypeAlias = AskLogs  # noqa: Y015
 
 @_typing.final
 class LogRanges(_message.Message):

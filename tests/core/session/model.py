@@ -49,7 +49,9 @@ from meshbox.core.session.effects import (
     ReadLogs,
     ReadPart,
     ReadRecords,
+    ReadRefill,
     RecordsRead,
+    RefillRead,
     Request,
     Send,
     SketchMade,
@@ -109,6 +111,7 @@ class ModelNode:
         self.cursors: dict[NodeId, list[bytes]] = {}
         self.moments: dict[tuple[str, NodeId], Moment] = {}
         self.change = 0
+        self.refill: dict[NodeId, list[LogKey]] = {}
         self.received: list[tuple[LogId, int]] = []
         self.feeds_read = 0
         self.records_read = 0
@@ -136,6 +139,8 @@ class ModelNode:
         self.records[log] = draft.finish(self.records[log].change)
 
     def can_answer(self, request: Request) -> bool:
+        if isinstance(request, ReadRefill):
+            return bool(self.refill.get(request.peer))
         return not isinstance(request, AwaitChange) or self.change > request.change
 
     def answer(self, request: Request, peer: NodeId) -> Any:
@@ -144,6 +149,8 @@ class ModelNode:
                 return tuple(reversed(self.cursors.get(request.peer, [])))[:1]
             case ChooseCursor():
                 return request.cursors[0] if request.cursors else None
+            case ReadRefill():
+                return RefillRead(tuple(self.refill[request.peer]), b"all")
             case AwaitChange():
                 return None
             case MakeSketch():
@@ -228,6 +235,9 @@ class ModelNode:
         for blob in request.blobs:
             stored += self.put(blob.log, blob.seq, blob.data, blob.blob_class)
             self.received.append((blob.log, blob.seq))
+        if request.refilled is not None:
+            assert request.refilled == b"all"
+            self.refill[peer].clear()
         if request.cursor is not None:
             self.cursors.setdefault(peer, []).append(request.cursor)
         return Committed(stored, len(request.blobs) - stored)
