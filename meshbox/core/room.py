@@ -34,6 +34,9 @@ LOG_BYTES_MAX: Final = LOG_BYTES + 2 * ID_BYTES_MAX
 RANGE_BYTES: Final = 24
 """Bytes of one run or range of a record."""
 
+WORKING_BYTES_MIN: Final = 16_000_000
+"""Bytes of the limit that are so for the database at least."""
+
 LIMIT_BYTES_MIN: Final = 32_000_000
 """Bytes of disk that an operator must allow: with less the database's own files are most of it."""
 
@@ -85,7 +88,7 @@ def newcomer_bytes(size_bytes: int) -> int:
 
 def capacity_bytes(limit_bytes: int) -> int:
     """The footprint that keeps the database's files within `limit_bytes` of disk (ADR 0008)."""
-    return limit_bytes - limit_bytes // WORKING_SHARE
+    return limit_bytes - max(limit_bytes // WORKING_SHARE, WORKING_BYTES_MIN)
 
 
 def reserve_bytes(disk_bytes: int) -> int:

@@ -199,6 +199,7 @@ class Writer:
     async def _make_room(self, group: Sequence[_Waiting | _Alone]) -> None:
         """What has to go for a group goes before it, others between; durable with it."""
         deposits = [item.deposit for item in group if isinstance(item, _Waiting)]
+        await self._eviction.caught_up()
         while incoming := self._newcomers(deposits):
             change = self._database.counts.change
             await patiently(partial(self._evict, incoming))

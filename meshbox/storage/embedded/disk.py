@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from meshbox.core.errors import StoreBusy, StoreFailed
 from meshbox.core.room import Allocation, DiskSpace
 from meshbox.storage.keyvalue import Family, KeyValue
+
+BEHIND_SHARE: Final = 16
+"""One part of so many of the bound may be on its way back before deposits wait for it."""
 
 FreeBytes = Callable[[], int]
 """Bytes free on the store's disk: a system call of a microsecond."""
@@ -54,6 +58,11 @@ class Disk:
         """Gives back, in the background, the space of what was removed; that is durable now."""
         if self._stretch is not None and self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def caught_up(self, bound_bytes: int) -> None:
+        """Waits while too much of `bound_bytes` was removed and is still on the disk."""
+        while self._task is not None and self._returning_bytes > bound_bytes // BEHIND_SHARE:
+            await asyncio.wait([self._task])
 
     async def settled(self) -> None:
         """Returns when everything that was removed is given back."""

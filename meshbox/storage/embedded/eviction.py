@@ -104,6 +104,12 @@ class Eviction:
         self.full = self.full and not roomy
         return roomy and not self.full
 
+    async def caught_up(self) -> None:
+        """Waits, when the store is full, until the disk has back most of what went before."""
+        bound_bytes = self._disk.bound_bytes(self._database.counts.used_bytes)
+        if self.full and bound_bytes is not None:
+            await self._disk.caught_up(bound_bytes)
+
     def is_needed(self, coming_bytes: int) -> bool:
         """Whether the bound does not allow for so much more."""
         used_bytes = self._database.counts.used_bytes
