@@ -332,6 +332,9 @@ DISCOVERY_OWN_CLAIMS_MAX: Final = 4
 DISCOVERY_ROUND_NAMES_MAX: Final = 256
 """mDNS names read again in one round: about 10 ms of the loop."""
 
+DISCOVERY_REACHES_MAX: Final = 64
+"""Things found that `meshbox find` dials at one time; forged ones wait as the others do."""
+
 SWARM_PACKET_BYTES_MAX: Final = 1_472
 """Bytes of a packet of the swarm dialect; the apps read no more (an Ethernet frame's UDP data)."""
 
