@@ -78,6 +78,19 @@ def _of_node(sources: Sources, document: StatusDocument) -> Iterator[_Family]:
     reasons = [((finding.code,), 1.0) for finding in ready.reasons]
     yield _Family("meshbox_unready", "1 for each reason why not.", reasons, ("reason",))
     yield _one("meshbox_warnings", "Things that the operator should know.", len(document.warnings))
+    reach = document.reachability
+    yield _Family(
+        "meshbox_internet_route",
+        "1 where there is a way out to the internet.",
+        [((family,), float(reached.route)) for family, reached in reach.items()],
+        ("family",),
+    )
+    yield _Family(
+        "meshbox_internet_dialled",
+        "1 once a peer from beyond our own networks dialled this node; 0 is unknown.",
+        [((family,), float(reached.dialled == "yes")) for family, reached in reach.items()],
+        ("family",),
+    )
     clock = document.clock
     yield _one("meshbox_node_time_seconds", "Node time.", clock.node_time_ms / 1000)
     yield _one("meshbox_wall_time_seconds", "The wall clock.", clock.wall_ms / 1000)

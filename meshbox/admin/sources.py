@@ -14,6 +14,7 @@ from typing import Protocol
 from meshbox.core.address import PeerAddress
 from meshbox.core.clock import SystemClock
 from meshbox.core.ids import NodeId
+from meshbox.core.reachability import Family, Reach
 from meshbox.storage.interface import MailboxStore
 
 
@@ -80,6 +81,8 @@ class Sources:
     http: HttpReport
     address: Callable[[], PeerAddress | None]
     """Where other nodes reach this one now; None where they cannot."""
+    reachability: Callable[[], Mapping[Family, Reach]]
+    """Whether the internet and this node reach each other now."""
     peers: Callable[[], Sequence[PeerReport]]
     loop_held_ms_max: Callable[[], float | None]
     warnings: Callable[[], Sequence[str]]

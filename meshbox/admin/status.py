@@ -63,6 +63,14 @@ class PeerEntry(msgspec.Struct, frozen=True):
     """Sessions that it broke the rules of."""
 
 
+class ReachStatus(msgspec.Struct, frozen=True):
+    """One address family: a way out to the internet, and whether a peer from there dialled us."""
+
+    route: bool
+    dialled: str
+    """`yes`, or `unknown` until a peer does."""
+
+
 class StatusDocument(msgspec.Struct, frozen=True):
     """The status of a node. `epoch` is hexadecimal; `loop_held_ms_max` see node/loop_watch.py."""
 
@@ -82,6 +90,7 @@ class StatusDocument(msgspec.Struct, frozen=True):
     loop_held_ms_max: float | None
     peers: list[PeerEntry]
     internet: list[str]
+    reachability: dict[str, ReachStatus]
     warnings: list[str]
 
 
@@ -123,6 +132,10 @@ async def status(sources: Sources) -> StatusDocument:
         loop_held_ms_max=sources.loop_held_ms_max(),
         peers=[_entry(peer) for peer in sources.peers()],
         internet=[],
+        reachability={
+            family.value: ReachStatus(reach.has_route, reach.dialled.value)
+            for family, reach in sources.reachability().items()
+        },
         warnings=list(sources.warnings()),
     )
 

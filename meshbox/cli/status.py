@@ -31,12 +31,22 @@ def _lines(document: dict[str, Any]) -> list[str]:
         ("conflicts", str(storage["conflicts"])),
         ("relayed", str(document["relayed"])),
         ("peers", f"{connected} connected, {len(peers)} known"),
+        ("internet", _reach(document["reachability"])),
         ("clock", "synchronised" if clock["synchronised"] else "not synchronised"),
         ("memory", size(document["rss_bytes"])),
     ]
     rows += [("", _peer(peer, clock["wall_ms"])) for peer in peers]
     rows += [("warning", warning) for warning in document["warnings"]]
     return columns(rows)
+
+
+def _reach(reachability: dict[str, dict[str, Any]]) -> str:
+    """Such as `ipv4: a way out, dialled from there; ipv6: no way out`."""
+    shown = []
+    for family, reach in reachability.items():
+        dialled = ", dialled from there" if reach["dialled"] == "yes" else ""
+        shown.append(f"{family}: {'a' if reach['route'] else 'no'} way out{dialled}")
+    return "; ".join(shown)
 
 
 def _peer(peer: dict[str, Any], now_ms: int) -> str:

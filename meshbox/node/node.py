@@ -29,7 +29,9 @@ from meshbox.core.address import Endpoint
 from meshbox.core.errors import IdentityLost
 from meshbox.core.ids import node_key_of
 from meshbox.core.rate import RateLimit
+from meshbox.core.reachability import Diallers
 from meshbox.core.topics import OwnTopics
+from meshbox.discovery.routes import read_networks, read_routes
 from meshbox.http_api.server import HttpApi
 from meshbox.http_api.settings import Generation, HttpSettings, IdRule
 from meshbox.identity.certificate import leaf
@@ -83,6 +85,7 @@ class Node:
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_stopping = False
         self._warnings: dict[str, str] = {}
+        self._diallers = Diallers()
         self._watch = LoopWatch()
         self._outside: list[tuple[str, Ending]] = []
         self._inside = AsyncExitStack()
@@ -181,6 +184,7 @@ class Node:
                 incoming=RateLimit(self._settings.sync_rate_in),
                 outgoing=RateLimit(self._settings.sync_rate_out),
             ),
+            on_dialled=lambda host: self._diallers.note(host, read_networks()),
         )
         self._outside.append(("sync", sync.stop))
         sync.failed.add_done_callback(lambda failed: self._fail(failed.result()))
@@ -244,6 +248,7 @@ class Node:
                 address=lambda: own_address(
                     node_id, sync_bound, interfaces=self._settings.interface
                 ),
+                reachability=lambda: self._diallers.reach(read_routes(), read_networks()),
                 peers=sync.peers,
                 loop_held_ms_max=lambda: self._watch.held_ms_max,
                 warnings=lambda: tuple(self._warnings.values()),

@@ -87,6 +87,11 @@ class SessionRunner:
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     @property
+    def dialler_host(self) -> str | None:
+        """See `FrameStream`."""
+        return self._stream.dialler_host
+
+    @property
     def ended(self) -> bool:
         """Whether the session is over (its last frames may still be on their way)."""
         return self.session.state is SessionState.ENDED

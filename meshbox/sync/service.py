@@ -54,6 +54,10 @@ Log = Callable[..., None]
 """Takes an event name and its fields, such as `log("peer.connected", peer=…)`."""
 
 
+def _nobody_asks(_host: str) -> None:
+    pass
+
+
 class SyncService:
     """Keeps this node equal with the peers it is told of."""
 
@@ -68,8 +72,12 @@ class SyncService:
         log: Log,
         carried: OwnTopics = ALL_TOPICS,
         rates: Rates = NO_BOUND,
+        on_dialled: Callable[[str], None] = _nobody_asks,
     ) -> None:
-        """`rng` makes nonces: the system's, but for a simulation."""
+        """`rng` makes nonces: the system's, but for a simulation.
+
+        `on_dialled` hears the address of each peer that dialled us and proved its key.
+        """
         self.failed: asyncio.Future[MeshboxError] = asyncio.get_running_loop().create_future()
         self.ledger = WantLedger()
         self._store = store
@@ -79,6 +87,7 @@ class SyncService:
         self._log = log
         self._carried = carried
         self._rates = rates
+        self._on_dialled = on_dialled
         self._transport = transport
         self._rng = rng
         self._authenticator = NodeAuthenticator(identity, transport.leaf_fingerprint)
@@ -244,6 +253,8 @@ class SyncService:
         return Totals(held.logs, held.blobs, held.bytes)
 
     def _proven(self, runner: SessionRunner, node_id: NodeId) -> None:
+        if runner.dialler_host is not None:
+            self._on_dialled(runner.dialler_host)
         peer = self._peers.known(node_id)
         barred_s = peer.backoff.barred_s(now_s=_now_ms() / 1000)
         if barred_s:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
@@ -81,6 +82,10 @@ _CUT: Final = (
 class FrameStream(Protocol):
     """One side of a bidirectional stream. One reader and one writer at a time."""
 
+    @property
+    def dialler_host(self) -> str | None:
+        """The address that dialled us; None of what we dialled, or where there is no such."""
+
     async def read(self) -> bytes | None:
         """The next frame; None when the stream ended, in whatever way."""
 
@@ -97,6 +102,11 @@ class ServerStream:
     def __init__(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         self._context = context
 
+    @property
+    def dialler_host(self) -> str | None:
+        """See `FrameStream`."""
+        return _host_of(self._context.peer())
+
     async def read(self) -> bytes | None:
         """See `FrameStream`."""
         return await _read(self._context)
@@ -111,6 +121,9 @@ class ServerStream:
 
 class ClientStream:
     """The dialling side of a stream."""
+
+    dialler_host: None = None
+    """See `FrameStream`."""
 
     def __init__(self, call: grpc.aio.StreamStreamCall[bytes, bytes]) -> None:
         self._call = call
@@ -199,6 +212,13 @@ class GrpcTransport:
         """See `Transport`."""
         if self._server is not None:
             await self._server.stop(grace=grace_s)
+
+
+def _host_of(peer: str) -> str | None:
+    """The address in gRPC's name of a peer: `ipv4:HOST:PORT`, `ipv6:[HOST]:PORT`, URL-encoded."""
+    family, _, rest = urllib.parse.unquote(peer).partition(":")
+    host = rest.rpartition(":")[0].strip("[]")
+    return host if family in ("ipv4", "ipv6") else None
 
 
 async def _read(side: Any) -> bytes | None:

@@ -61,6 +61,10 @@ class CountedStream:
         self._stream = stream
         self._counts = counts
 
+    @property
+    def dialler_host(self) -> str | None:
+        return self._stream.dialler_host
+
     async def read(self) -> bytes | None:
         frame = await self._stream.read()
         if frame is not None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from meshbox.admin.sources import Sources
 from meshbox.core.ids import NodeId
+from meshbox.core.reachability import Diallers, Family
 from meshbox.storage.interface import MailboxStore
 from tests.clocks import ManualClock
 from tests.mailbox.stores import NODE_ID
@@ -62,6 +63,7 @@ def sources(
         peers=lambda: peers,
         loop_held_ms_max=lambda: 1.5,
         address=lambda: None,
+        reachability=lambda: Diallers().reach([Family.IPV4], []),
         warnings=lambda: ("mind the gap",),
         is_stopping=lambda: is_stopping,
         limit_bytes=1_000,

@@ -32,6 +32,11 @@ async def test_the_fields(store: EmbeddedStore) -> None:
             "clock",
         ),
         *("storage", "relayed", "rss_bytes", "loop_held_ms_max", "peers", "internet", "warnings"),
+        "reachability",
+    }
+    assert document["reachability"] == {
+        "ipv4": {"route": True, "dialled": "unknown"},
+        "ipv6": {"route": False, "dialled": "unknown"},
     }
     assert set(document["clock"]) == {"node_time_ms", "wall_ms", "synchronised"}
     assert set(document["storage"]) >= {

@@ -168,6 +168,8 @@ class Streams:
 class Stream:
     """One end: a `FrameStream`."""
 
+    dialler_host: None = None
+
     def __init__(self, inward: _Way, outward: _Way) -> None:
         self._inward = inward
         self._outward = outward
