@@ -41,6 +41,7 @@ SMALL = {
     "mesh": ["--blobs=60", "--nodes=3"],
     "strangers": ["--blobs=1000"],
     "open": ["--blobs=100"],
+    "expire": ["--blobs=100", "--seconds=0.5"],
     "idle": ["--seconds=0.5"],
 }
 """Each benchmark, and what makes it quick."""
@@ -54,6 +55,7 @@ PRINCIPAL = {
     "catchup": {"catchup.300.time", "catchup.300.b_rss_growth"},
     "mesh": {"mesh.3.ratio", "mesh.3.duplicates"},
     "strangers": {"strangers.1x1000.0.bytes", "strangers.100x10.10.rounds"},
+    "expire": {"expire.100.time", "expire.100.max"},
     "open": {f"open.{n}.{what}" for n in (0, 100) for what in ("ready", "rss", "disk")},
     "idle": {"idle.a_cpu"},
 }

@@ -16,6 +16,7 @@ from rich.console import Console
 from scripts.benchmarks.baseline import WRITES
 from scripts.benchmarks.catchup import catchup
 from scripts.benchmarks.deposits import deposits, deposits_batch
+from scripts.benchmarks.expire import expire
 from scripts.benchmarks.faults import BenchFailed
 from scripts.benchmarks.idle import idle
 from scripts.benchmarks.loop import run
@@ -40,6 +41,7 @@ BENCHMARKS: Final[dict[str, Callable[[Options], Awaitable[Figures]]]] = {
     "mesh": mesh,
     "strangers": strangers,
     "open": open_store,
+    "expire": expire,
     "idle": idle,
 }
 

@@ -33,6 +33,7 @@ class Load(NamedTuple):
     per_second: float
     p50_ms: float
     p99_ms: float
+    max_ms: float
     client_cpu: float
     """Percent of a core that the generator itself took."""
 
@@ -145,6 +146,7 @@ def _load(tally: _Tally, first: float, *, cpu_share: float) -> Load:
         per_second=len(took_ms) / (tally.end - first),
         p50_ms=percentile(took_ms, 50),
         p99_ms=percentile(took_ms, 99),
+        max_ms=max(took_ms),
         client_cpu=cpu_share * 100,
     )
 

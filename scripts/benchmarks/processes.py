@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeVar
@@ -109,14 +110,18 @@ class Node(Process):
         """What it holds, with a digest; reads all there is."""
         return self._ask("/api/inventory")
 
+    def sweep(self) -> dict[str, Any]:
+        """Frees what is due; what that was."""
+        return self._ask("/api/sweep", method="POST")
+
     def rss_mb(self) -> float:
         """Resident memory, MB."""
         return float(self.status()["rss_bytes"]) / 1e6
 
-    def _ask(self, path: str) -> dict[str, Any]:
+    def _ask(self, path: str, *, method: str = "GET") -> dict[str, Any]:
         connection = _ControlConnection(self.data_dir / "control.sock")
         try:
-            connection.request("GET", path)
+            connection.request(method, path)
             document: dict[str, Any] = json.loads(connection.getresponse().read())
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise BenchFailed(f"no answer to {path}: {error!r} {self.log_end()}") from error
@@ -196,7 +201,7 @@ class Stage:
         finally:
             shutil.rmtree(self.folder)
 
-    def node(self, name: str, *options: str) -> Node:
+    def node(self, name: str, *options: str, environment: Mapping[str, str] | None = None) -> Node:
         """Runs a node on the folder `name`, new or as it was left; on loopback, without mDNS."""
         folder = self.folder / name
         command = [
@@ -204,7 +209,7 @@ class Stage:
             *("--http", "127.0.0.1:0", "--https", "off", "--sync", "127.0.0.1:0"),
             *("--admin", "off", "--no-mdns", *options),
         ]
-        return self._start(Node, command, folder)
+        return self._start(Node, command, folder, environment)
 
     def process(self, name: str, *command: str) -> Process:
         """Runs another program that prints a ready line, such as a baseline."""
@@ -219,7 +224,13 @@ class Stage:
         self._processes.remove(process)
         process.end()
 
-    def _start(self, kind: type[_P], command: list[str], folder: Path) -> _P:
+    def _start(
+        self,
+        kind: type[_P],
+        command: list[str],
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> _P:
         folder.mkdir(exist_ok=True)
         log = folder / "log"
         begun = time.perf_counter()
@@ -229,7 +240,7 @@ class Stage:
                 stdin=subprocess.PIPE if kind is Talker else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={k: v for k, v in os.environ.items() if not k.startswith("MESHBOX_")},
+                env={**_clean_environment(), **(environment or {})},
                 # Ctrl-C is for this process, which ends the children in its own time.
                 start_new_session=True,
             )
@@ -237,6 +248,10 @@ class Stage:
         self._processes.append(process)
         process.await_ready(begun)
         return process
+
+
+def _clean_environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith("MESHBOX_")}
 
 
 class _ControlConnection(http.client.HTTPConnection):
