@@ -34,16 +34,28 @@ LOG_BYTES_MAX: Final = LOG_BYTES + 2 * ID_BYTES_MAX
 RANGE_BYTES: Final = 24
 """Bytes of one run or range of a record."""
 
-WORKING_BYTES_MIN: Final = 16_000_000
-"""Bytes of the limit that are so for the database at least."""
-
-LIMIT_BYTES_MIN: Final = 32_000_000
+LIMIT_BYTES_MIN: Final = 16_000_000
 """Bytes of disk that an operator must allow: with less the database's own files are most of it."""
+
+ASIDE_BYTES_MAX: Final = 64 * MIB
+"""Set aside on the disk, for a start when it is full: the write-ahead log's bound of 48 MiB, and
+room for what is written about it."""
+
+ASIDE_BYTES_MIN: Final = 4 * MIB
+"""The same of the smallest limit, where that log is bounded by 1 MiB."""
+
+ASIDE_SHARE: Final = 32
+"""One part of so many of the operator's limit is set aside: twice that log's share."""
 
 WORKING_SHARE: Final = 4
 """One part of so many of the operator's limit is for the database's log, for what was removed and
 is not given back yet, and for what is being written anew: measured, at most 1.3 times what counts.
 """
+
+SMALL_WORKING_BYTES: Final = 6_000_000
+SMALL_WORKING_SHARE: Final = 6
+"""Of a small limit so many bytes and one part of so many are for that: some files do not shrink."""
+
 RESERVE_BYTES_MAX: Final = 128 * MIB
 """Bytes of the disk left free at most: the database's log and buffers, and what it tidies."""
 RESERVE_SHARE: Final = 8
@@ -86,9 +98,18 @@ def newcomer_bytes(size_bytes: int) -> int:
     return size_bytes + BLOB_OVERHEAD_BYTES + RANGE_BYTES
 
 
+def aside_bytes(limit_bytes: int | None) -> int:
+    """Bytes of disk that are set aside; they are part of the limit, where there is one."""
+    if limit_bytes is None:
+        return ASIDE_BYTES_MAX
+    return min(ASIDE_BYTES_MAX, max(ASIDE_BYTES_MIN, limit_bytes // ASIDE_SHARE))
+
+
 def capacity_bytes(limit_bytes: int) -> int:
-    """The footprint that keeps the database's files within `limit_bytes` of disk (ADR 0008)."""
-    return limit_bytes - max(limit_bytes // WORKING_SHARE, WORKING_BYTES_MIN)
+    """The footprint that keeps the data folder within `limit_bytes` of disk (ADR 0008)."""
+    files_bytes = limit_bytes - aside_bytes(limit_bytes)
+    small_bytes = SMALL_WORKING_BYTES + files_bytes // SMALL_WORKING_SHARE
+    return files_bytes - max(files_bytes // WORKING_SHARE, small_bytes)
 
 
 def reserve_bytes(disk_bytes: int) -> int:

@@ -86,7 +86,7 @@ async def open_folder(
 
 async def _open_once(database: FolderDatabase, log: Log) -> Opened:
     folder = database.folder
-    reserve = Reserve(folder / RESERVE_NAME)
+    reserve = Reserve(folder / RESERVE_NAME, size_bytes=database.space.aside_bytes)
     adopted = _former_owner(folder)
     if adopted is not None:
         claim = _replace_key(folder, adopted)

@@ -176,7 +176,7 @@ def _parse_limit(text: str) -> int | None:
         return None
     size_bytes = parse_size(text)
     if size_bytes < LIMIT_BYTES_MIN:
-        raise InvalidSetting(f"{size_bytes} bytes leave no room for messages; 32MB do")
+        raise InvalidSetting(f"{size_bytes} bytes leave no room for messages; 16MB do")
     return size_bytes
 
 
@@ -338,7 +338,7 @@ SETTINGS: Final = (
     ),
     Setting(
         key="storage_limit",
-        meaning="Disk space for messages, such as 10GB; at least 32MB.",
+        meaning="Disk space for messages, such as 10GB; at least 16MB.",
         default=UNLIMITED,
         parse=_parse_limit,
         show=_show_limit,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from meshbox.core.room import Allocation, capacity_bytes, reserve_bytes
+from meshbox.core.room import Allocation, aside_bytes, capacity_bytes, reserve_bytes
 
 
 class Space:
@@ -24,6 +24,11 @@ class Space:
         """How much may be stored."""
         capacity = None if self.limit_bytes is None else capacity_bytes(self.limit_bytes)
         return Allocation(capacity, reserve_bytes(self._disk()[0]))
+
+    @property
+    def aside_bytes(self) -> int:
+        """Bytes of the file that is given up when the disk is full."""
+        return aside_bytes(self.limit_bytes)
 
     def free_bytes(self) -> int:
         """Bytes that may still be written. A system call of a microsecond."""

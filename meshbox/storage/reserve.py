@@ -17,8 +17,6 @@ from typing import Final
 
 from meshbox.core.limits import MIB
 
-RESERVE_BYTES: Final = 64 * MIB
-"""The write-ahead log's bound of 48 MiB, and room for what is written about it."""
 PROBE_BYTES: Final = 1 * MIB
 """Written to see whether the disk takes anything."""
 _ROOM_FACTOR: Final = 4
@@ -29,7 +27,7 @@ _MODE: Final = 0o600
 class Reserve:
     """The file `path`, in the file system of the database."""
 
-    def __init__(self, path: Path, *, size_bytes: int = RESERVE_BYTES) -> None:
+    def __init__(self, path: Path, *, size_bytes: int) -> None:
         self._path = path
         self._probe = path.with_name(f"{path.name}.probe")
         self._size_bytes = size_bytes
@@ -39,7 +37,8 @@ class Reserve:
         try:
             if self._is_made():
                 return True
-            # A crash may have left a shorter one: its size is on disk later than its name.
+            # A crash may have left a shorter one: its size is on disk later than its name. Or the
+            # operator set another limit.
             self._path.unlink(missing_ok=True)
             if _free_bytes(self._path.parent) < _ROOM_FACTOR * self._size_bytes:
                 return False
@@ -58,7 +57,7 @@ class Reserve:
         return self._takes_writes()
 
     def _is_made(self) -> bool:
-        return self._path.exists() and self._path.stat().st_size >= self._size_bytes
+        return self._path.exists() and self._path.stat().st_size == self._size_bytes
 
     def _is_short(self) -> bool:
         try:

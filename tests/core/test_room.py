@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 from meshbox.core.ids import Author, LogId, LogKey, Namespace, Topic
 from meshbox.core.inventory import LogRecord
 from meshbox.core.room import (
+    LIMIT_BYTES_MIN,
     UNLIMITED,
     Allocation,
     DiskSpace,
     FirstToGo,
+    aside_bytes,
+    capacity_bytes,
     footprint_bytes,
     goal_bytes,
     has_room,
@@ -48,6 +51,13 @@ def test_the_bound_is_the_tighter_of_limit_and_disk(
     assert by_disk >= 0
     if not limited.is_exhausted(disk):
         assert by_disk >= used_bytes  # The store never shrinks for what others wrote.
+
+
+@given(st.integers(LIMIT_BYTES_MIN, 10**13))
+def test_a_limit_covers_what_is_set_aside_and_the_files_at_their_largest(limit_bytes: int) -> None:
+    """1.30 times the footprint is the most that the files took (ADR 0008)."""
+    files_bytes = capacity_bytes(limit_bytes) * 130 // 100
+    assert 0 < files_bytes + aside_bytes(limit_bytes) <= limit_bytes
 
 
 def test_below_its_reserve_a_disk_takes_no_more_and_below_half_of_it_the_store_shrinks() -> None:

@@ -12,8 +12,13 @@ from meshbox.node.space import Space
 
 def test_a_limit_leaves_room_for_what_the_database_works_with(tmp_path: Path) -> None:
     space = Space(tmp_path, limit_bytes=1_000 * MIB)
-    assert space.allocation.capacity_bytes == capacity_bytes(1_000 * MIB) == 750 * MIB
-    assert Space(tmp_path, limit_bytes=None).allocation.capacity_bytes is None
+    capacity = space.allocation.capacity_bytes
+    assert capacity == capacity_bytes(1_000 * MIB)
+    assert 700 * MIB < capacity < 750 * MIB
+    assert capacity + capacity // 4 + space.aside_bytes < 1_000 * MIB
+    unlimited = Space(tmp_path, limit_bytes=None)
+    assert unlimited.allocation.capacity_bytes is None
+    assert unlimited.aside_bytes == 64 * MIB
 
 
 def test_free_space_is_that_of_the_folders_disk(tmp_path: Path) -> None:

@@ -32,6 +32,14 @@ def test_what_a_crash_left_of_one_is_no_reserve(tmp_path: Path) -> None:
     assert path.stat().st_blocks * 512 >= SIZE_BYTES
 
 
+def test_it_follows_the_limit(tmp_path: Path) -> None:
+    """A smaller limit leaves less for it: what an earlier start set aside would exceed it."""
+    path = tmp_path / "reserve"
+    assert Reserve(path, size_bytes=2 * SIZE_BYTES).make()
+    assert Reserve(path, size_bytes=SIZE_BYTES).make()
+    assert path.stat().st_size == SIZE_BYTES
+
+
 def test_a_reserve_that_would_fill_the_disk_is_not_made(tmp_path: Path) -> None:
     status = os.statvfs(tmp_path)
     reserve = Reserve(tmp_path / "reserve", size_bytes=status.f_bavail * status.f_frsize // 2)

@@ -94,5 +94,5 @@ class CursorMint:
 def _lost(what: str) -> IdentityLost:
     return IdentityLost(
         f"a cursor that this node minted names {what}",
-        hint="the database is an older copy, or a second one: this identity must not be used on",
+        hint="this is an older copy: start it again, and it is a new node with what it still holds",
     )
