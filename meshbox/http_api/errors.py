@@ -49,7 +49,8 @@ _OF_THE_WORLD: Final = {
 def _statuses() -> dict[str, HTTPStatus]:
     rows = {fault.code: status for fault, status in (_OF_CALLERS | _OF_THE_WORLD).items()}
     for fault in _all_subclasses(errors.PeerError):
-        rows[fault.code] = HTTPStatus.BAD_GATEWAY
+        if "code" in vars(fault):
+            rows[fault.code] = HTTPStatus.BAD_GATEWAY
     return rows
 
 
