@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from meshbox.cli import anchor, config, find, id, inventory, peers, qr, run, status, sweep  # noqa: A004
+from meshbox.cli import anchor, config, doctor, find, id, inventory, peers, qr, run, status, sweep  # noqa: A004
 from meshbox.cli.faults import EXIT_FAILED, EXIT_WRONG_USE, WrongUse, report
 from meshbox.node.release import VERSION
 
@@ -31,6 +31,7 @@ app.command("anchor")(anchor.show)
 app.add_typer(config.app, name="config")
 app.command("status")(status.show)
 app.command("peers")(peers.show)
+app.command("doctor")(doctor.doctor)
 app.command("find")(find.find)
 app.command("qr")(qr.show)
 app.command("inventory")(inventory.show)

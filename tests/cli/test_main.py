@@ -14,7 +14,19 @@ from meshbox.node.release import VERSION
 from tests.node.processes import clean_environment, meshbox
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = {"run", "id", "anchor", "config", "status", "peers", "find", "qr", "inventory", "sweep"}
+COMMANDS = {
+    "run",
+    "id",
+    "anchor",
+    "config",
+    "status",
+    "peers",
+    "doctor",
+    "find",
+    "qr",
+    "inventory",
+    "sweep",
+}
 
 
 def test_the_commands_are_listed() -> None:

@@ -75,7 +75,7 @@ class Link:
         self._offer: Offer | None = None
         self._packet = b""
         self._cycle = Cycle(now_ms=self._now_ms(), chance=_chance(), asks=asks)
-        self._socket = _open(index)
+        self._socket = open_on(index)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0.0
         self._looked_ms = self._now_ms()
@@ -192,7 +192,8 @@ def _chance() -> float:
     return random.random()  # noqa: S311  # It spreads answers, and guards nothing.
 
 
-def _open(index: int) -> socket.socket:
+def open_on(index: int) -> socket.socket:
+    """A socket that speaks and hears mDNS on one interface; `InterfaceGone`, `DiscoveryFailed`."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.settimeout(0)

@@ -1,0 +1,84 @@
+"""`meshbox doctor`: beside a real node, against a taken port, and behind a real firewall."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab import Lab, require_lab
+from tests.node.processes import MESHBOX, RunningNode, clean_environment, meshbox
+
+PORTS_OFF = ("--http", "off", "--https", "off", "--sync", "off", "--admin", "off")
+LOOPBACK = ("--interface", "127.0.0.1")
+
+
+def by_name(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    assert document["schema"] == "meshbox.doctor/1"
+    return {check["name"]: check for check in document["checks"]}
+
+
+def test_a_program_reads_every_check(tmp_path: Path) -> None:
+    told = meshbox("doctor", "--json", "--data-dir", str(tmp_path), *PORTS_OFF, *LOOPBACK)
+    checks = by_name(told.document)
+    assert set(checks) == {
+        *("disk", "clock", "port.http", "port.https", "port.sync", "port.admin"),
+        *("interfaces", "mdns-port", "firewall", "multicast.lo", "internet"),
+    }
+    for check in checks.values():
+        assert set(check) == {"name", "state", "detail", "hint"}
+        assert check["state"] in ("ok", "warn", "fail", "unknown")
+        assert check["hint"] or check["state"] in ("ok", "unknown")
+    assert told.status == any(check["state"] == "fail" for check in checks.values())
+    assert checks["disk"]["state"] == checks["multicast.lo"]["state"] == "ok"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ports_of_the_node_that_runs_here_are_no_clash(node: RunningNode) -> None:
+    ports = ("--http", node.ready["http"], "--sync", node.ready["sync"])
+    checks = by_name(node.command("doctor", "--json", "--no-mdns", *PORTS_OFF, *ports).document)
+    assert checks["port.http"]["state"] == checks["port.sync"]["state"] == "ok"
+    assert "runs here" in checks["port.http"]["detail"]
+
+
+def test_a_taken_port_fails_and_says_who_has_it_and_what_to_do(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        at = f"127.0.0.1:{taken.getsockname()[1]}"
+        options = (*PORTS_OFF, "--http", at, "--no-mdns")
+        told = meshbox("doctor", "--data-dir", str(tmp_path), *options)
+    assert (told.status, told.err) == (1, "")
+    lines = told.out.splitlines()
+    at_line = next(i for i, line in enumerate(lines) if "port.http " in line)
+    assert lines[at_line].startswith("fail")
+    assert "(process " in lines[at_line]
+    assert lines[at_line + 1].strip().startswith("→ another program has this port")
+
+
+def test_a_firewall_that_eats_mdns_is_found(tmp_path: Path) -> None:
+    require_lab()
+    if shutil.which("iptables") is None:
+        pytest.skip("needs the command iptables")
+    with Lab(machines=1) as lab:
+        machine = lab.machines[0]
+
+        def doctor() -> tuple[int, dict[str, dict[str, Any]]]:
+            argv = [*MESHBOX, "doctor", "--json", "--data-dir", str(tmp_path), *PORTS_OFF]
+            done = subprocess.run(
+                lab.argv(machine, argv), capture_output=True, check=False, env=clean_environment()
+            )
+            return done.returncode, by_name(json.loads(done.stdout))
+
+        status, checks = doctor()
+        assert checks["multicast.eth0"]["state"] == checks["firewall"]["state"] == "ok"
+        assert status == 0
+        rule = ["iptables", "-A", "INPUT", "-p", "udp", "--dport", "5353", "-j", "DROP"]
+        subprocess.run(lab.argv(machine, rule), check=True)
+        status, checks = doctor()
+        assert checks["multicast.eth0"]["state"] == checks["firewall"]["state"] == "fail"
+        assert "5353" in checks["firewall"]["hint"]
+        assert status == 1

@@ -1,0 +1,53 @@
+"""Our own question comes back on a real interface, and does not where nothing may come in."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from meshbox.core.errors import DiscoveryFailed
+from meshbox.discovery.echo import listen_for_echo
+from meshbox.discovery.interfaces import Interface, choose, read_interfaces
+from tests.lab import Lab, require_lab
+
+LISTENER = """
+import asyncio
+from meshbox.discovery.echo import listen_for_echo
+from meshbox.discovery.interfaces import read_interfaces
+(eth0,) = [interface for interface in read_interfaces() if interface.name == "eth0"]
+echo = asyncio.run(listen_for_echo(eth0))
+print(echo.is_heard, *sorted(echo.neighbours))
+"""
+
+
+def loopback() -> Interface:
+    return choose(read_interfaces(), ["127.0.0.1"])[0]
+
+
+async def test_it_is_heard_on_loopback() -> None:
+    assert (await listen_for_echo(loopback())).is_heard
+
+
+async def test_an_interface_that_is_not_there_is_a_clear_fault() -> None:
+    with pytest.raises(DiscoveryFailed, match="absent"):
+        await listen_for_echo(replace(loopback(), name="absent", index=2**30))
+
+
+def test_whoever_speaks_on_the_wire_is_a_neighbour() -> None:
+    require_lab()
+    with Lab(machines=2) as lab:
+        here, there = lab.machines
+
+        def start(machine: str) -> subprocess.Popen[str]:
+            argv = [sys.executable, "-c", LISTENER]
+            return lab.run(machine, argv, stdout=subprocess.PIPE, text=True)
+
+        # The other one asks too, again and again until it was heard.
+        heard = start(here)
+        while heard.poll() is None:
+            start(there).wait(20)
+        assert heard.stdout is not None
+        assert heard.stdout.read().split() == ["True", lab.address(there)]
