@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -11,6 +12,8 @@ import typer
 from meshbox.cli.output import columns, print_json, print_lines
 
 if TYPE_CHECKING:
+    import asyncio
+
     from meshbox.core.errors import DiscoveryFailed
     from meshbox.discovery import Change, Lookout, Sighted
 
@@ -38,30 +41,35 @@ def find(
     """
     import asyncio
 
-    from meshbox.discovery import Lookout, parse_interface, parse_mesh
+    from meshbox.discovery import parse_interface, parse_mesh
 
-    def look() -> Lookout:
-        return Lookout(
-            on_change=_print_event if json else _ignore,
-            on_trouble=_warn,
-            mesh=parse_mesh(mesh),
-            interfaces=[parse_interface(text) for text in interface or ()],
-        )
-
-    asyncio.run(_watch(look, seconds=seconds or None, is_listing=not json))
+    where = {
+        "mesh": parse_mesh(mesh),
+        "interfaces": [parse_interface(text) for text in interface or ()],
+    }
+    asyncio.run(_watch(where, seconds=seconds or None, is_listing=not json))
 
 
-async def _watch(look: Callable[[], Lookout], *, seconds: float | None, is_listing: bool) -> None:
+async def _watch(where: dict[str, Any], *, seconds: float | None, is_listing: bool) -> None:
     import asyncio
     import signal
+
+    from meshbox.discovery import Lookout
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    lookout = look()
+
+    def on_change(change: Change, sighted: Sighted) -> None:
+        if not is_listing and not stop.is_set():
+            _show(lambda: _print_event(change, sighted), stop)
+
+    lookout = Lookout(on_change=on_change, on_trouble=_warn, **where)
     await lookout.start()
     try:
-        drawing = asyncio.ensure_future(_redraw(lookout)) if is_listing and _is_live() else None
+        drawing = (
+            asyncio.ensure_future(_redraw(lookout, stop)) if is_listing and _is_live() else None
+        )
         try:
             async with asyncio.timeout(seconds):
                 await stop.wait()
@@ -70,18 +78,27 @@ async def _watch(look: Callable[[], Lookout], *, seconds: float | None, is_listi
         if drawing is not None:
             drawing.cancel()
         elif is_listing:
-            print_lines(_lines(lookout))
+            _show(lambda: print_lines(_lines(lookout)), stop)
     finally:
         await lookout.stop()
 
 
-async def _redraw(lookout: Lookout) -> None:
+async def _redraw(lookout: Lookout, stop: asyncio.Event) -> None:
     import asyncio
 
-    while True:
-        sys.stdout.write(_CLEAR)
-        print_lines(_lines(lookout))
+    while not stop.is_set():
+        _show(lambda: print_lines([_CLEAR + "\n".join(_lines(lookout))]), stop)
         await asyncio.sleep(REDRAW_S)
+
+
+def _show(what: Callable[[], None], stop: asyncio.Event) -> None:
+    """Shows, and sets `stop` when nobody reads any more, as behind `| head`."""
+    try:
+        what()
+    except BrokenPipeError:
+        # Else the interpreter flushes what is left, and complains, when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        stop.set()
 
 
 def _is_live() -> bool:
@@ -118,10 +135,6 @@ def _print_event(change: Change, sighted: Sighted) -> None:
         "rtt_ms": None if sighted.rtt_ms is None else round(sighted.rtt_ms, 3),
     }
     print_json(document)
-
-
-def _ignore(_change: Change, _sighted: Sighted) -> None:
-    """The list is drawn from what is there."""
 
 
 def _warn(error: DiscoveryFailed) -> None:

@@ -52,6 +52,21 @@ def test_a_program_reads_an_event_a_line_until_it_ends_it(found: RunningNode) ->
     assert all(event["rtt_ms"] > 0 for event in proven.values())
 
 
+def test_it_ends_without_a_word_when_nobody_reads_any_more(found: RunningNode) -> None:
+    process = subprocess.Popen(
+        [*MESHBOX, "find", "--json", *WHERE],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=clean_environment(),
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert found.node_id.encode() in process.stdout.readline()
+    process.stdout.close()
+    assert (process.wait(30), process.stderr.read()) == (0, b"")
+    process.stderr.close()
+
+
 def test_a_person_sees_a_list(found: RunningNode) -> None:
     told = meshbox("find", "--seconds", LOOK_S, *WHERE)
     assert (told.status, told.err) == (0, "")
