@@ -97,9 +97,13 @@ class Asker:
         """
         places = {at for at in page.short | page.denied if page.logs[at].stale}
         left = {lane: budget.copy() for lane, budget in self._budgets.items()}
+        full: set[Lane] = set()
         for place in sorted(page.short):
             log = page.logs[place]
+            if log.lane in full:
+                continue
             if left[log.lane].room_seqs(log.size_guess_bytes) <= 0:
+                full.add(log.lane)
                 continue
             flying = self._flying(log)
             free = min((log.open - flying).count, WANT_SEQS_LOG_MAX - flying.count)

@@ -14,7 +14,7 @@ Within a log everything ascends, so a log is in one lane at a time.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
+from enum import IntEnum
 from typing import Final
 
 from meshbox.core.limits import (
@@ -29,12 +29,12 @@ from meshbox.core.ranges import SeqRanges
 from meshbox.core.session.frames import OfferedRun
 
 
-class Lane(Enum):
-    """See the table above."""
+class Lane(IntEnum):
+    """See the table above. A number, since it is looked up for every log and answer."""
 
-    FRESH = "fresh"
-    FEED = "feed"
-    BULK = "bulk"
+    FRESH = 1
+    FEED = 2
+    BULK = 3
 
 
 SEQS_MAX: Final = {

@@ -146,7 +146,7 @@ class WantServer:
     def _pump(self) -> list[Effect]:
         """Writes what is ready while there is room, then reads more."""
         effects: list[Effect] = []
-        while self._frames_unsent < FRAMES_UNSENT_MAX and (lane := self._next_lane()):
+        while self._frames_unsent < FRAMES_UNSENT_MAX and (lane := self._next_lane()) is not None:
             effects.append(self._next_frame(self._queues[lane]))
         if self._frames_unsent <= FRAMES_UNSENT_MAX:
             effects += [self._read(queue) for queue in self._queues.values() if queue.may_read]
