@@ -33,6 +33,7 @@ class Family(Enum):
     REFILL = "refill"
     EVICTED = "evicted"
     META = "meta"
+    SPARE = "spare"
 
 
 class Batch(Protocol):

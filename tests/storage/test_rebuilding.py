@@ -13,6 +13,7 @@ from meshbox.core.ids import BlobClass, LogId, NodeId, node_id_of
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import BLOB_CHUNK_BYTES
 from meshbox.core.ranges import SeqRanges
+from meshbox.core.retention import bucket_of
 from meshbox.storage.embedded.rebuilding import _LOGS_AT_ONCE, EPOCH_GAP, Rebuilt, rebuild
 from meshbox.storage.embedded.schema import BLOB_KEY_BYTES
 from meshbox.storage.embedded.store import EmbeddedStore
@@ -311,11 +312,27 @@ async def test_a_database_that_does_not_say_what_it_was_is_lost() -> None:
     disk = await lived_in(6, days=1)
     for name in (b"state", b"epochs"):
         was = entries(disk.now, Family.META)[name]
+        spare = entries(disk.now, Family.SPARE)[name]
         for value in (None, b"garbage"):
             await change(disk, Family.META, {name: value})
+            await change(disk, Family.SPARE, {name: value})
             with pytest.raises(IdentityLost):
                 await rebuild(disk.now, epoch_id=EPOCH_ID)
         await change(disk, Family.META, {name: was})
+        await change(disk, Family.SPARE, {name: spare})
+
+
+async def test_what_it_was_is_told_by_the_spare_copy() -> None:
+    """As it was when the store was opened: later changes, and node time, are not lost with it."""
+    disk = await lived_in(6, days=1)
+    blobs = len(entries(disk.now, Family.BLOB))
+    await change(disk, Family.META, dict.fromkeys(entries(disk.now, Family.META)))
+    _, store = await rebuilt(disk)
+    assert len(entries(disk.now, Family.BLOB)) == blobs
+    newest = max(int.from_bytes(key[:4]) for key in entries(disk.now, Family.BLOB))
+    assert bucket_of(store.now_ms()) >= newest
+    await assert_whole(store, disk)
+    await disk.harness.close()
 
 
 async def test_a_crash_in_the_middle_is_mended_by_doing_it_again() -> None:

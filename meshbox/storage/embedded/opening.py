@@ -74,10 +74,11 @@ async def open_database(
         build_date_ms=build_date_ms,
     )
     batch = key_value.new_batch()
-    batch.put(Family.META, META_SCHEMA, SCHEMA_VERSION.to_bytes(4, "big"))
-    batch.put(Family.META, META_NODE, node_id.encode())
-    batch.put(Family.META, META_EPOCHS, encode_epochs(epochs))
-    batch.put(Family.META, META_STATE, encode_state(State(counts, time.reading())))
+    for family in (Family.META, Family.SPARE):
+        batch.put(family, META_SCHEMA, SCHEMA_VERSION.to_bytes(4, "big"))
+        batch.put(family, META_NODE, node_id.encode())
+        batch.put(family, META_EPOCHS, encode_epochs(epochs))
+        batch.put(family, META_STATE, encode_state(State(counts, time.reading())))
     key_value.write(batch)
     await key_value.sync()
     peers = PeerOrder(_peers(key_value))

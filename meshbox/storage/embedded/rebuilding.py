@@ -12,7 +12,9 @@ told from others, but for two:
     due     from the logs
     peer    dropped: we ask every peer from the beginning
     refill  what is left of it stays
-    meta    nothing tells it: without it the database is lost
+    meta    from `spare`, its copy as of the opening and the last minute; without both the database
+            is lost
+    spare   from `meta`
 
 A new epoch begins and none is kept; its number leaves a gap that no older value can have reached,
 so a cursor of before is unknown rather than proof of a loss. Every log gets a new change, since an
@@ -27,12 +29,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
+from meshbox.core.clock import SavedReading
 from meshbox.core.errors import IdentityLost, StoreDamaged
 from meshbox.core.ids import LOG_KEY_BYTES, LogKey
 from meshbox.core.inventory import NONE_SEEN, ClassedRanges, LogDraft, LogRecord, Run
 from meshbox.core.limits import BLOB_CHUNK_BYTES, REFILL_LOGS_MAX
 from meshbox.core.ranges import SeqRanges
-from meshbox.core.retention import bucket_of
+from meshbox.core.retention import bucket_of, bucket_start_ms
 from meshbox.storage.embedded.changes import Put, Remove
 from meshbox.storage.embedded.commit import patiently
 from meshbox.storage.embedded.evicted import decode_evicted
@@ -46,6 +49,8 @@ from meshbox.storage.embedded.records import (
 from meshbox.storage.embedded.schema import (
     BLOB_KEY_BYTES,
     META_EPOCHS,
+    META_NODE,
+    META_SCHEMA,
     META_STATE,
     REFILL_END,
     TOPIC_HASH_BYTES,
@@ -72,6 +77,7 @@ from meshbox.storage.keyvalue import Family, KeyValue
 
 EPOCH_GAP: Final = 2**20
 """Added to the epoch's number: far more openings than an older value may be behind."""
+_META_NAMES: Final = (META_STATE, META_EPOCHS, META_SCHEMA, META_NODE)
 _LOGS_AT_ONCE: Final = 64
 _BLOBS_AT_ONCE: Final = 16
 """Entries of one scan: large blobs have chunks of a MiB."""
@@ -105,7 +111,7 @@ class _Rebuilding:
     def __init__(self, key_value: KeyValue, epoch_id: bytes) -> None:
         self._key_value = key_value
         self._epoch_id = epoch_id
-        self._state, self._epochs = _what_it_was(key_value)
+        self._spare, self._state, self._epochs = _what_it_was(key_value)
         self._change = self._state.counts.change
         self._counts = self._state.counts._replace(logs=0, blobs=0, bytes=0, logs_bytes=0)
         self._bucket = bucket_key(bucket_of(self._state.reading.node_ms))
@@ -113,6 +119,7 @@ class _Rebuilding:
         self._refills = 0
 
     async def run(self) -> Rebuilt:
+        await self._write(self._spare)
         told_by_others = (Family.FEED, Family.DUE, Family.PEER)
         await self._write([Remove(family, b"", _EVERYTHING_END) for family in told_by_others])
         self._refills = self._count_refills()
@@ -293,10 +300,16 @@ class _Rebuilding:
         ops: _Ops = []
         counts = self._counts._replace(change=self._change, refills=self._count_refills())
         epochs = Epochs(Epoch(self._epochs.current.number + EPOCH_GAP, self._epoch_id))
+        state = State(counts, self._not_before_its_blobs(self._state.reading))
         ops.append(Put(Family.META, META_EPOCHS, encode_epochs(epochs)))
-        ops.append(Put(Family.META, META_STATE, encode_state(State(counts, self._state.reading))))
+        ops.append(Put(Family.META, META_STATE, encode_state(state)))
         await self._write(ops)
         await self._key_value.flush()
+
+    def _not_before_its_blobs(self, reading: SavedReading) -> SavedReading:
+        """A spare copy may be older than the newest blobs, which node time had reached."""
+        newest = max(self._buckets(Family.BLOB), default=0)
+        return reading._replace(node_ms=max(reading.node_ms, bucket_start_ms(newest)))
 
     def _count_refills(self) -> int:
         count, first = 0, b""
@@ -322,19 +335,25 @@ class _Rebuilding:
         self._key_value.write(batch)
 
 
-def _what_it_was(key_value: KeyValue) -> tuple[State, Epochs]:
-    state, epochs = key_value.get_many(Family.META, [META_STATE, META_EPOCHS])
-    try:
-        if state is not None and epochs is not None:
-            return decode_state(state), decode_epochs(epochs)
-    except StoreDamaged as error:
-        cause: Exception | None = error
-    else:
-        cause = None
+def _what_it_was(key_value: KeyValue) -> tuple[_Ops, State, Epochs]:
+    """What makes the copy that is not whole like the other, state and epochs."""
+    for family, other in ((Family.META, Family.SPARE), (Family.SPARE, Family.META)):
+        values = key_value.get_many(family, _META_NAMES)
+        whole = [value for value in values if value is not None]
+        if len(whole) < len(_META_NAMES):
+            continue
+        try:
+            state, epochs = decode_state(whole[0]), decode_epochs(whole[1])
+        except StoreDamaged:
+            continue
+        copied: _Ops = [
+            Put(other, name, value) for name, value in zip(_META_NAMES, whole, strict=True)
+        ]
+        return copied, state, epochs
     raise IdentityLost(
         "the database is so damaged that it does not say any more what this node acknowledged",
         hint="start again: it becomes a new node, and gets from its peers what they have",
-    ) from cause
+    )
 
 
 def _evicted(value: bytes) -> ClassedRanges | None:

@@ -18,7 +18,7 @@ from meshbox.core.limits import PAGE_RUNS_MAX
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.retention import Retention
 from meshbox.core.room import UNLIMITED, Allocation
-from meshbox.storage.embedded.changes import Changes
+from meshbox.storage.embedded.changes import Changes, Put
 from meshbox.storage.embedded.commit import Writer
 from meshbox.storage.embedded.cursors import CursorMint
 from meshbox.storage.embedded.disk import Disk, FreeBytes
@@ -32,8 +32,9 @@ from meshbox.storage.embedded.preparing import prepare
 from meshbox.storage.embedded.reads import Bounds, read_page, read_part
 from meshbox.storage.embedded.refill import put_on_list, read_list
 from meshbox.storage.embedded.release import Release
-from meshbox.storage.embedded.schema import bucket_key
+from meshbox.storage.embedded.schema import META_STATE, bucket_key
 from meshbox.storage.embedded.staging import chunk_removals, write_chunks
+from meshbox.storage.embedded.state import State, encode_state
 from meshbox.storage.embedded.sweep import Sweep, SweepStep
 from meshbox.storage.embedded.trial import ChunksMissing
 from meshbox.storage.interface import (
@@ -336,8 +337,13 @@ class EmbeddedStore:
         )
 
     async def flush_reading(self) -> None:
-        """Makes the clock's reading durable, and what `count_relayed` added."""
-        await self._writer.alone(lambda: Changes(self._database.counts))
+        """Makes the clock's reading durable, and what `count_relayed` added; and the spare copy of
+        both, for when the table file that they are in is damaged (rebuilding.py)."""
+        await self._writer.alone(self._spared)
+
+    def _spared(self) -> Changes:
+        state = encode_state(State(self._database.counts, self._database.time.reading()))
+        return Changes(self._database.counts, [Put(Family.SPARE, META_STATE, state)])
 
     async def close(self) -> None:
         """Waits for what is being committed, writes a last reading, and lets go of the disk."""
