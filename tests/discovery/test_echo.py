@@ -22,6 +22,18 @@ echo = asyncio.run(listen_for_echo(eth0))
 print(echo.is_heard, *sorted(echo.neighbours))
 """
 
+ASKER = """
+import asyncio
+from meshbox.discovery.echo import listen_for_echo
+from meshbox.discovery.interfaces import read_interfaces
+(eth0,) = [interface for interface in read_interfaces() if interface.name == "eth0"]
+async def ask():
+    while True:
+        await listen_for_echo(eth0)
+        print("asked", flush=True)
+asyncio.run(ask())
+"""
+
 
 def loopback() -> Interface:
     return choose(read_interfaces(), ["127.0.0.1"])[0]
@@ -41,13 +53,14 @@ def test_whoever_speaks_on_the_wire_is_a_neighbour() -> None:
     with Lab(machines=2) as lab:
         here, there = lab.machines
 
-        def start(machine: str) -> subprocess.Popen[str]:
-            argv = [sys.executable, "-c", LISTENER]
+        def start(machine: str, program: str) -> subprocess.Popen[str]:
+            argv = [sys.executable, "-c", program]
             return lab.run(machine, argv, stdout=subprocess.PIPE, text=True)
 
-        # The other one asks too, again and again until it was heard.
-        heard = start(here)
-        while heard.poll() is None:
-            start(there).wait(20)
+        # The other one asks all the time, and has begun to.
+        asking = start(there, ASKER)
+        assert asking.stdout is not None
+        assert asking.stdout.readline() == "asked\n"
+        heard = start(here, LISTENER)
         assert heard.stdout is not None
         assert heard.stdout.read().split() == ["True", lab.address(there)]

@@ -17,11 +17,9 @@ from meshbox.core.session import assembly
 from meshbox.core.session.asking import Asker
 from meshbox.core.session.claims import PeerClaims
 from meshbox.core.session.comparing import Comparison
-from meshbox.core.session.effects import Compared, Send
-from meshbox.core.session.frames import Offers
+from meshbox.core.session.effects import Compared
 from meshbox.core.session.pages import OpenPages
 from meshbox.core.session.reading import FeedReader
-from meshbox.core.session.sending import FeedSender
 from meshbox.core.wants import WantLedger
 from meshbox.mailbox import fetch_plan
 from meshbox.storage.embedded import commit as commits
@@ -322,18 +320,6 @@ def _(unclaimed: Any) -> Any:
         return () if log in self._logs else unclaimed(self, log, runs)
 
     return naive
-
-
-@defect("the cursor of what differs is true from its first page", FeedSender, "logs_read")
-def _(logs_read: Any) -> Any:
-    def early(self: FeedSender, result: Any) -> Any:
-        effects = logs_read(self, result)
-        first = effects[0] if effects else None
-        if isinstance(first, Send) and isinstance(first.frame, Offers) and self._cursor:
-            effects[0] = Send(first.frame._replace(cursor=self._cursor))
-        return effects
-
-    return early
 
 
 @defect("time off is not counted", clock, "_time_off_ms")
