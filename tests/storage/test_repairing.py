@@ -97,6 +97,20 @@ async def test_damage_in_every_file_is_found_and_given_up(tmp_path: Path) -> Non
         shutil.rmtree(folder)
 
 
+async def test_damage_of_which_no_file_is_named_costs_that_file_alone(tmp_path: Path) -> None:
+    """RocksDB says of a table's properties that they are unsorted, and not which table it is."""
+    entries = await filled(tmp_path)
+    damaged = tables(tmp_path)[-1]
+    assert b"namemeta" in damaged.read_bytes()
+    place = damaged.read_bytes().index(b"column.family.id") + 2  # `comumn` follows `comparator`.
+    flip(damaged, at=(place + 0.5) / damaged.stat().st_size)
+    with pytest.raises(StoreDamaged, match="unsorted") as told:
+        open_rocksdb(tmp_path, cache_bytes=CACHE_BYTES)
+    assert ".sst" not in str(told.value)
+    assert repair_rocksdb(tmp_path, cache_bytes=CACHE_BYTES) == (damaged.name,)
+    assert await contents(tmp_path) == entries
+
+
 def remove_current(folder: Path) -> None:
     (folder / "CURRENT").unlink()
 

@@ -12,7 +12,8 @@ A crash anywhere is followed by the whole again, from `salvage/complete` on when
 What comes out holds no damage, but is not what went in: keys that could not be read are gone, or
 have an older value again, or one that was deleted. Whoever opens it has to make sense of that
 (storage/embedded/rebuilding.py). When not even the list of files can be read there is no salvage:
-then damaged table files are lost whole.
+then damaged table files are lost whole; so are those of a family in which there is damage that
+RocksDB gives no file's name for.
 
 Everything here blocks, and reads the whole database: call it from a thread.
 """
@@ -30,7 +31,7 @@ from typing import Any, Final
 
 from rocksdict import AccessType, Cache, Rdict, ReadOptions
 
-from meshbox.core.errors import StoreDamaged, StoreFailed
+from meshbox.core.errors import StoreFailed
 from meshbox.storage.keyvalue import Family
 from meshbox.storage.rocksdb.faults import faults
 from meshbox.storage.rocksdb.options import CACHE_BYTES, database_options, family_options
@@ -61,6 +62,9 @@ class _Walk:
     database: Rdict
     tables: dict[str, _Table]
     damaged: set[str] = field(default_factory=set)
+    is_blind: bool = False
+    """Something is damaged of which RocksDB does not name the file, such as a table's properties:
+    the family cannot be looked through."""
 
     def entries(self, first: bytes, last: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         """What can be read from `first` to `last`, ascending; notes the damaged files."""
@@ -81,15 +85,18 @@ class _Walk:
                 table = self._damaged_table(error)
             else:
                 return
+            if table is None:
+                self.is_blind = True
+                return
             beyond = self._first_readable(position, table.last + b"\0")
             if beyond is None:
                 return
             position = beyond
 
-    def _damaged_table(self, error: Exception) -> _Table:
+    def _damaged_table(self, error: Exception) -> _Table | None:
         named = [name for name in _TABLE.findall(str(error)) if name in self.tables]
         if not named:
-            raise StoreDamaged(f"the database is damaged in no table file: {error}")
+            return None
         self.damaged.add(named[-1])
         return self.tables[named[-1]]
 
@@ -158,6 +165,8 @@ def _salvage(folder: Path, salvage: Path, cache_bytes: int) -> tuple[str, ...]:
         walk = _Walk(database.get_column_family(family.value), tables)
         for _ in walk.entries(b"", None):
             pass
+        if walk.is_blind:
+            continue  # RocksDB's repair finds the file, and drops it.
         if walk.damaged:
             spans = _spans([tables[name] for name in walk.damaged])
             _write(walk, spans, salvage / family.value)
