@@ -46,12 +46,16 @@ async def test_a_turn_that_waits_is_not_seen(watch: LoopWatch) -> None:
 
 
 async def test_many_short_turns_are_not_one_long_one(watch: LoopWatch) -> None:
-    for _ in range(150):
+    def seen_ms() -> float:
+        assert watch.held_ms_max is not None
+        return watch.held_ms_max
+
+    turns = 0
+    while turns < 150 or not seen_ms():  # The sampling thread may have to wait for a core.
         compute(2)
         await asyncio.sleep(0)
-    seen_ms = watch.held_ms_max
-    assert seen_ms is not None
-    assert 0 < seen_ms < 100
+        turns += 1
+    assert seen_ms() < 100
 
 
 async def test_stopping_does_not_wait_for_a_turn() -> None:
