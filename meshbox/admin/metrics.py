@@ -43,6 +43,7 @@ async def metrics(sources: Sources) -> bytes:
                 *_of_store(document),
                 *_of_http(sources),
                 *_of_peers(document),
+                *_of_internet(document),
             ]
         )
     )
@@ -167,6 +168,29 @@ def _of_peers(document: StatusDocument) -> Iterator[_Family]:
     yield _Family(
         "meshbox_peer_misbehaved_total", "Sessions that it broke the rules of.", broken, ("peer",)
     )
+
+
+def _of_internet(document: StatusDocument) -> Iterator[_Family]:
+    boxes = document.internet
+    states = [((box.url, box.state), 1.0) for box in boxes]
+    yield _Family(
+        "meshbox_internet_state",
+        "1 for the state that an internet mailbox is in.",
+        states,
+        ("url", "state"),
+    )
+    progress = [
+        ((box.url,), box.last_progress_ms / 1000)
+        for box in boxes
+        if box.last_progress_ms is not None
+    ]
+    yield _Family(
+        "meshbox_internet_progress_seconds", "Wall time of the last progress.", progress, ("url",)
+    )
+    moved = [((b.url, way), n) for b in boxes for way, n in _ways(b.bytes_in, b.bytes_out)]
+    yield _Family("meshbox_internet_bytes_total", "Bytes moved.", moved, ("url", "direction"))
+    moved = [((b.url, way), n) for b in boxes for way, n in _ways(b.blobs_in, b.blobs_out)]
+    yield _Family("meshbox_internet_blobs_total", "Blobs.", moved, ("url", "direction"))
 
 
 def _ways(came: int, went: int) -> tuple[tuple[str, int], tuple[str, int]]:

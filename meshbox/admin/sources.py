@@ -14,6 +14,7 @@ from typing import Protocol
 from meshbox.core.address import PeerAddress
 from meshbox.core.clock import SystemClock
 from meshbox.core.ids import NodeId
+from meshbox.core.internet import InternetMailbox
 from meshbox.core.reachability import Family, Reach
 from meshbox.storage.interface import MailboxStore
 
@@ -84,6 +85,8 @@ class Sources:
     reachability: Callable[[], Mapping[Family, Reach]]
     """Whether the internet and this node reach each other now."""
     peers: Callable[[], Sequence[PeerReport]]
+    internet: Callable[[], Sequence[InternetMailbox]]
+    """The configured internet mailboxes, of both kinds."""
     loop_held_ms_max: Callable[[], float | None]
     warnings: Callable[[], Sequence[str]]
     """What an operator should know at all times, such as a test clock that is in use."""

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from meshbox.admin.sources import PeerReport, Sources
+from meshbox.core.internet import InternetMailbox
 
 STATUS_SCHEMA: Final = "meshbox.status/1"
 PEERS_SCHEMA: Final = "meshbox.peers/1"
@@ -63,6 +64,23 @@ class PeerEntry(msgspec.Struct, frozen=True):
     """Sessions that it broke the rules of."""
 
 
+class InternetEntry(msgspec.Struct, frozen=True):
+    """One configured internet mailbox; see `InternetMailbox`."""
+
+    url: str
+    kind: str
+    node_id: str | None
+    state: str
+    reason: str | None
+    detail: str | None
+    since_ms: int | None
+    last_progress_ms: int | None
+    bytes_in: int
+    bytes_out: int
+    blobs_in: int
+    blobs_out: int
+
+
 class ReachStatus(msgspec.Struct, frozen=True):
     """One address family: a way out to the internet, and whether a peer from there dialled us."""
 
@@ -89,7 +107,7 @@ class StatusDocument(msgspec.Struct, frozen=True):
     rss_bytes: int
     loop_held_ms_max: float | None
     peers: list[PeerEntry]
-    internet: list[str]
+    internet: list[InternetEntry]
     reachability: dict[str, ReachStatus]
     warnings: list[str]
 
@@ -131,7 +149,7 @@ async def status(sources: Sources) -> StatusDocument:
         rss_bytes=rss_bytes(),
         loop_held_ms_max=sources.loop_held_ms_max(),
         peers=[_entry(peer) for peer in sources.peers()],
-        internet=[],
+        internet=[_internet_entry(mailbox) for mailbox in sources.internet()],
         reachability={
             family.value: ReachStatus(reach.has_route, reach.dialled.value)
             for family, reach in sources.reachability().items()
@@ -171,4 +189,21 @@ def _entry(peer: PeerReport) -> PeerEntry:
         blobs_out=peer.blobs_out,
         duplicates_in=peer.duplicates_in,
         misbehaved=peer.misbehaved,
+    )
+
+
+def _internet_entry(mailbox: InternetMailbox) -> InternetEntry:
+    return InternetEntry(
+        url=mailbox.url,
+        kind=mailbox.kind.value,
+        node_id=mailbox.node_id,
+        state=mailbox.state.value,
+        reason=mailbox.reason,
+        detail=mailbox.detail,
+        since_ms=mailbox.since_ms,
+        last_progress_ms=mailbox.last_progress_ms,
+        bytes_in=mailbox.bytes_in,
+        bytes_out=mailbox.bytes_out,
+        blobs_in=mailbox.blobs_in,
+        blobs_out=mailbox.blobs_out,
     )

@@ -36,6 +36,7 @@ def _lines(document: dict[str, Any]) -> list[str]:
         ("memory", size(document["rss_bytes"])),
     ]
     rows += [("", _peer(peer, clock["wall_ms"])) for peer in peers]
+    rows += [("internet mailbox", _mailbox(box, clock["wall_ms"])) for box in document["internet"]]
     rows += [("warning", warning) for warning in document["warnings"]]
     return columns(rows)
 
@@ -52,3 +53,9 @@ def _reach(reachability: dict[str, dict[str, Any]]) -> str:
 def _peer(peer: dict[str, Any], now_ms: int) -> str:
     progress = ago(peer["last_progress_ms"], now_ms)
     return f"{peer['node_id']}  {peer['state']}, last progress {progress}"
+
+
+def _mailbox(box: dict[str, Any], now_ms: int) -> str:
+    why = "".join(f", {box[key]}" for key in ("reason", "detail") if box[key])
+    progress = ago(box["last_progress_ms"], now_ms)
+    return f"{box['url']}  {box['state']}{why}, last progress {progress}"

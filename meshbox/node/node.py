@@ -41,6 +41,7 @@ from meshbox.mailbox.sweeping import run_sweeper
 from meshbox.mailbox.system_clock import TEST_CLOCK_VARIABLE, OperatingSystemClock
 from meshbox.node.data_folder import CONTROL_SOCKET_NAME, held
 from meshbox.node.finding import Finding
+from meshbox.node.internet import Internet
 from meshbox.node.listeners import Listener, listen
 from meshbox.node.log import Log
 from meshbox.node.loop_watch import LoopWatch
@@ -131,7 +132,9 @@ class Node:
             "sync": sync_bound,
         }
         await self._start_finding(opened, sync, bound)
-        await self._start_admin(opened, sync, api, admin, sync_bound)
+        internet = Internet(settings.internet, sync=sync)
+        internet.start()
+        await self._start_admin(opened, sync, internet, api, admin, sync_bound)
         self._begin_housekeeping(opened)
         shown = {name: str(endpoint) if endpoint else None for name, endpoint in bound.items()}
         return Ready(
@@ -233,6 +236,7 @@ class Node:
         self,
         opened: Opened,
         sync: SyncService,
+        internet: Internet,
         api: HttpApi,
         listener: Listener | None,
         sync_bound: Endpoint | None,
@@ -250,6 +254,7 @@ class Node:
                 ),
                 reachability=lambda: self._diallers.reach(read_routes(), read_networks()),
                 peers=sync.peers,
+                internet=internet.mailboxes,
                 loop_held_ms_max=lambda: self._watch.held_ms_max,
                 warnings=lambda: tuple(self._warnings.values()),
                 is_stopping=lambda: self._is_stopping,

@@ -8,21 +8,18 @@ Invariants: a parser takes text and raises `InvalidSetting` or `InvalidAddress`,
 `show` returns parses to the same value. A default is text and goes through the same parser.
 
 What later versions bring is refused here rather than ignored, so that nobody relies on it in vain:
-internet mailboxes and Cassandra.
+Cassandra.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from meshbox.core.address import (
     LISTENER_OFF,
-    SCHEME,
     Endpoint,
     parse_address,
     parse_endpoint,
@@ -30,6 +27,7 @@ from meshbox.core.address import (
 )
 from meshbox.core.errors import InvalidSetting
 from meshbox.core.ids import parse_topic
+from meshbox.core.internet import is_loopback, parse_internet
 from meshbox.core.limits import SYNC_RATE_BYTES_PER_S_MIN
 from meshbox.core.retention import Retention
 from meshbox.core.room import LIMIT_BYTES_MIN
@@ -103,22 +101,13 @@ def _parse_switch(text: str) -> bool:
 
 def _parse_admin(text: str) -> Endpoint | None:
     endpoint = parse_endpoint(text)
-    if endpoint is not None and not _is_loopback(endpoint.host):
+    if endpoint is not None and not is_loopback(endpoint.host):
         raise InvalidSetting(
             f"{endpoint} is not a loopback address",
             hint="status pages for other machines need an admin password, which this version does "
             "not have; use 127.0.0.1, and a tunnel to look from elsewhere",
         )
     return endpoint
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _parse_optional_target(text: str) -> Endpoint | None:
@@ -136,29 +125,6 @@ def _parse_interface(text: str) -> str:
     from meshbox.discovery.interfaces import parse_interface
 
     return parse_interface(text)
-
-
-def _parse_internet(text: str) -> str:
-    if text.startswith(SCHEME):
-        parse_address(text)
-    else:
-        _check_url(text)
-    raise InvalidSetting("internet mailboxes are not in this version", hint="leave it out")
-
-
-def _check_url(text: str) -> None:
-    try:
-        url = urlsplit(text)
-        host, _ = url.hostname, url.port
-    except ValueError as error:
-        raise InvalidSetting(f"{text!r} is not a URL: {error}") from error
-    if url.scheme not in ("http", "https") or not host or url.query or url.fragment:
-        raise InvalidSetting(
-            f"{text!r} is not the address of a mailbox",
-            hint="https://HOST, or meshbox://NODE-ID@HOST:PORT",
-        )
-    if url.scheme == "http" and not _is_loopback(host):
-        raise InvalidSetting(f"{text!r}: only https:// is safe beyond this machine")
 
 
 def _parse_store(text: str) -> str:
@@ -289,9 +255,9 @@ SETTINGS: Final = (
     ),
     Setting(
         key="internet",
-        meaning="A mailbox beyond the LAN (not in this version).",
+        meaning="A mailbox beyond the LAN: meshbox://NODE-ID@HOST:PORT, or https://HOST.",
         default="",
-        parse=_parse_internet,
+        parse=parse_internet,
         metavar="URL",
         separator=" ",
         repeatable=True,

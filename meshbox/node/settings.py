@@ -20,6 +20,7 @@ import msgspec
 from meshbox.core.address import Endpoint, PeerAddress
 from meshbox.core.errors import CallerError, InvalidSetting
 from meshbox.core.ids import Topic
+from meshbox.core.internet import InternetAddress
 from meshbox.core.limits import CARRIED_TOPICS_MAX
 from meshbox.node.setting_table import (
     ENVIRONMENT_PREFIX,
@@ -50,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mesh: str
     advertise: Endpoint | None
     peer: tuple[PeerAddress, ...]
-    internet: tuple[str, ...]
+    internet: tuple[InternetAddress, ...]
     topic: tuple[Topic, ...]
     sync_rate_in: int | None
     """Bytes a second."""

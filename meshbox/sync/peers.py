@@ -21,7 +21,10 @@ SIMULTANEOUS_MS: Final = 5_000
 """Two sessions proven within so many milliseconds, dialled from both sides, crossed on the way."""
 
 STATIC = "static"
+INTERNET = "internet"
 INBOUND = "inbound"
+CONFIGURED = frozenset({STATIC, INTERNET})
+"""Where peers come from that are dialled for as long as the node runs."""
 
 
 @dataclass(slots=True)

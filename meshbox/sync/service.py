@@ -35,7 +35,7 @@ from meshbox.identity.proof import NONCE_BYTES
 from meshbox.storage.interface import MailboxStore
 from meshbox.sync.authenticator import NodeAuthenticator
 from meshbox.sync.dialling import Dialling
-from meshbox.sync.peers import STATIC, Peer, Peers, stays
+from meshbox.sync.peers import CONFIGURED, Peer, Peers, stays
 from meshbox.sync.runner import NO_BOUND, Rates, SessionRunner
 from meshbox.sync.status import PeerStatus
 from meshbox.sync.summaries import Summaries
@@ -117,7 +117,7 @@ class SyncService:
         if node_id == self._identity.node_id or self._stopping:
             return
         peer = self._peers.known(node_id)
-        if peer.source != STATIC:
+        if peer.source not in CONFIGURED:
             peer.source = source
         peer.endpoints = tuple(endpoints)
         peer.backoff.reset()
@@ -130,7 +130,7 @@ class SyncService:
     def peer_gone(self, node_id: NodeId) -> None:
         """A peer's announcement ended: it is dialled no more unless somebody configured it."""
         peer = self._peers.get(node_id)
-        if peer is not None and peer.source != STATIC:
+        if peer is not None and peer.source not in CONFIGURED:
             peer.endpoints = ()
             if node_id in self._dialling:
                 self._dialling[node_id].announced()

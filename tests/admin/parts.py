@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from meshbox.admin.sources import Sources
 from meshbox.core.ids import NodeId
+from meshbox.core.internet import InternetKind, InternetMailbox, InternetState
 from meshbox.core.reachability import Diallers, Family
 from meshbox.storage.interface import MailboxStore
 from tests.clocks import ManualClock
@@ -37,6 +38,22 @@ class Report(NamedTuple):
     misbehaved: int = 9
 
 
+MAILBOX = InternetMailbox(
+    url="https://mailbox.example",
+    kind=InternetKind.DASH_CHAT,
+    node_id=None,
+    state=InternetState.WAITING,
+    reason="peer.lost",
+    detail="it is not there",
+    since_ms=1,
+    last_progress_ms=2_000,
+    bytes_in=3,
+    bytes_out=4,
+    blobs_in=5,
+    blobs_out=6,
+)
+
+
 class Http(NamedTuple):
     """What `HttpApi` would tell."""
 
@@ -52,6 +69,7 @@ def sources(
     *,
     clock: ManualClock | None = None,
     peers: Sequence[Report] = (),
+    internet: Sequence[InternetMailbox] = (),
     is_stopping: bool = False,
 ) -> Sources:
     return Sources(
@@ -61,6 +79,7 @@ def sources(
         system_clock=clock or ManualClock(),
         http=Http(),
         peers=lambda: peers,
+        internet=lambda: internet,
         loop_held_ms_max=lambda: 1.5,
         address=lambda: None,
         reachability=lambda: Diallers().reach([Family.IPV4], []),

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from meshbox.admin.metrics import metrics
 from meshbox.storage.embedded.store import EmbeddedStore
-from tests.admin.parts import Report, sources
+from tests.admin.parts import MAILBOX, Report, sources
 from tests.clocks import ManualClock
 from tests.contract.material import blob, put
 from tests.mailbox.stores import NODE_ID
@@ -20,7 +20,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 async def scraped(store: EmbeddedStore, **more: object) -> Samples:
-    text = (await metrics(sources(store, peers=[Report()], **more))).decode()  # type: ignore[arg-type]
+    text = (await metrics(sources(store, peers=[Report()], internet=[MAILBOX], **more))).decode()  # type: ignore[arg-type]
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -60,6 +60,10 @@ async def test_the_values_are_those_of_the_status(store: EmbeddedStore, clock: M
     assert value(samples, "meshbox_peer_bytes_total", peer=NODE_ID, direction="in") == 4
     assert value(samples, "meshbox_peer_blobs_total", peer=NODE_ID, direction="out") == 7
     assert value(samples, "meshbox_peer_progress_seconds", peer=NODE_ID) == 0.003
+    assert value(samples, "meshbox_internet_state", url=MAILBOX.url, state="waiting") == 1
+    assert value(samples, "meshbox_internet_blobs_total", url=MAILBOX.url, direction="in") == 5
+    assert value(samples, "meshbox_internet_bytes_total", url=MAILBOX.url, direction="out") == 4
+    assert value(samples, "meshbox_internet_progress_seconds", url=MAILBOX.url) == 2
 
 
 async def test_what_makes_it_unready_is_named(store: EmbeddedStore) -> None:

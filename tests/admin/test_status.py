@@ -6,7 +6,7 @@ import msgspec
 
 from meshbox.admin.status import peers, rss_bytes, status
 from meshbox.storage.embedded.store import EmbeddedStore
-from tests.admin.parts import Report, sources
+from tests.admin.parts import MAILBOX, Report, sources
 from tests.clocks import ManualClock
 from tests.contract.material import DAY_MS, blob, put
 from tests.mailbox.stores import NODE_ID
@@ -75,6 +75,12 @@ async def test_peers_as_they_are_told(store: EmbeddedStore) -> None:
     first, second = map(msgspec.structs.asdict, document.peers)
     assert first == Report()._asdict() | {"state": "connected"}
     assert (second["address"], second["reason"]) == ("h:1", "peer.lost")
+
+
+async def test_internet_mailboxes_as_they_are_told(store: EmbeddedStore) -> None:
+    document = await status(sources(store, internet=[MAILBOX]))
+    told = msgspec.structs.asdict(document.internet[0])
+    assert told == MAILBOX._asdict() | {"kind": "dash-chat", "state": "waiting"}
 
 
 def test_memory_grows_with_what_is_kept() -> None:

@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
     [
         (["--retention", "9d"], "error[setting.invalid]: --retention: "),
         (["--store", "cassandra"], "error[setting.invalid]: --store: the store cassandra is not"),
-        (["--internet", "https://x"], "error[setting.invalid]: --internet: internet mailboxes"),
+        (["--internet", "http://x"], "error[setting.invalid]: --internet: 'http://x': only"),
         (["--peer", "10.0.0.1:1"], "error[setting.invalid]: --peer: "),
         (["--config", "/none.toml"], "error[setting.invalid]: --config: cannot read"),
         (["--no-such-option"], "error[usage.wrong]: "),

@@ -107,7 +107,7 @@ def test_a_bad_file_is_told_with_its_key(tmp_path: Path, toml: str, message: str
         ({"retention": "9d"}, {}, "^--retention: retention is"),
         ({}, {"MESHBOX_RETENTION": "9d"}, "^MESHBOX_RETENTION: retention is"),
         ({"peer": ["nonsense"]}, {}, "^--peer: 'nonsense' does not begin"),
-        ({"internet": ["https://x"]}, {}, "^--internet: internet mailboxes are not in this"),
+        ({"internet": ["https://x/y"]}, {}, "^--internet: 'https://x/y' is not the address"),
         ({"store": "cassandra"}, {}, "^--store: the store cassandra is not in this version"),
         ({"http": "off", "advertise": "10.0.0.1:80"}, {}, "^--advertise: there is nothing"),
         ({"advertise": "example.org:80"}, {}, "^--advertise: 'example.org' cannot be announced"),

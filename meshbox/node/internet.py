@@ -1,0 +1,81 @@
+"""The internet mailboxes that the operator named: handed to those who speak to them, and told of.
+
+Knows both kinds; what is done with each is elsewhere: a meshbox node is a peer as any other
+(`sync/service.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from meshbox.core.address import PeerAddress
+from meshbox.core.internet import (
+    InternetAddress,
+    InternetKind,
+    InternetMailbox,
+    InternetState,
+    WebAddress,
+)
+from meshbox.sync.peers import INTERNET
+from meshbox.sync.service import SyncService
+from meshbox.sync.status import PeerStatus
+
+
+class Internet:
+    """All internet mailboxes of this node, in the order of the settings."""
+
+    def __init__(self, addresses: Sequence[InternetAddress], *, sync: SyncService) -> None:
+        self._addresses = addresses
+        self._sync = sync
+
+    def start(self) -> None:
+        """Has them reached from now on, for as long as the node runs."""
+        for address in self._addresses:
+            if isinstance(address, PeerAddress):
+                self._sync.peer_found(address.node_id, address.endpoints, INTERNET)
+
+    def mailboxes(self) -> tuple[InternetMailbox, ...]:
+        """How they are now."""
+        peers = {peer.node_id: peer for peer in self._sync.peers()}
+        told = []
+        for address in self._addresses:
+            if not isinstance(address, PeerAddress):
+                told.append(_not_served(address))
+            elif address.node_id in peers:  # This node itself is not: one file may serve many.
+                told.append(_mailbox(str(address), peers[address.node_id]))
+        return tuple(told)
+
+
+def _mailbox(url: str, peer: PeerStatus) -> InternetMailbox:
+    """What is told of the peer that is configured as an internet mailbox."""
+    return InternetMailbox(
+        url=url,
+        kind=InternetKind.MESHBOX,
+        node_id=peer.node_id,
+        state=InternetState(peer.state.value),
+        reason=peer.reason,
+        detail=None,
+        since_ms=peer.since_ms,
+        last_progress_ms=peer.last_progress_ms,
+        bytes_in=peer.bytes_in,
+        bytes_out=peer.bytes_out,
+        blobs_in=peer.blobs_in,
+        blobs_out=peer.blobs_out,
+    )
+
+
+def _not_served(address: WebAddress) -> InternetMailbox:
+    return InternetMailbox(
+        url=str(address),
+        kind=InternetKind.DASH_CHAT,
+        node_id=None,
+        state=InternetState.WAITING,
+        reason=None,
+        detail="not in this version",
+        since_ms=None,
+        last_progress_ms=None,
+        bytes_in=0,
+        bytes_out=0,
+        blobs_in=0,
+        blobs_out=0,
+    )
