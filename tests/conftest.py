@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from scripts.clusters.cluster import Cluster
+from scripts.clusters.faults import ClusterImpossible
 from scripts.tortures.preloading import compile_journal
+from tests import cassandra
 
 # Machines are shared: how long one example took says nothing about the code.
 settings.register_profile(
@@ -35,6 +38,22 @@ def journal_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     library = tmp_path_factory.mktemp("journal") / "journal.so"
     compile_journal(library)
     return library
+
+
+@pytest.fixture(scope="session")
+def cassandra_cluster() -> Iterator[Cluster]:
+    """One real Cassandra for all tests of this process; they take a keyspace each.
+
+    Tests that use it are of the xdist group `cassandra`, so that there is one process of them.
+    """
+    cluster = Cluster(cassandra.FOLDER, tied=True)
+    try:
+        cluster.up(nodes=1, network=cassandra.some_network(), authenticate=True)
+    except ClusterImpossible as error:
+        pytest.skip(f"Cassandra {error}")
+    yield cluster
+    cluster.down()
+    shutil.rmtree(cluster.folder)
 
 
 REQUIRE_ALL = bool(os.environ.get("MESHBOX_TEST_REQUIRE_ALL"))
