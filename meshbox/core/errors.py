@@ -281,10 +281,28 @@ class RoomReturned(PeerError):
     code = "room.returned"
 
 
+class PathChanged(PeerError):
+    """This machine sends to the far peer from another address than the session's."""
+
+    code = "path.changed"
+
+
 class NodeStopping(WorldError):
     """This node is being stopped."""
 
     code = "node.stopping"
+
+
+class NameUnresolved(WorldError):
+    """The name of a far peer has no address that is to be learnt now."""
+
+    code = "name.unresolved"
+
+
+class PeerUnreachable(WorldError):
+    """Nobody takes a connection at the address of a far peer."""
+
+    code = "peer.unreachable"
 
 
 class DiscoveryFailed(WorldError):

@@ -15,8 +15,8 @@ import ifaddr
 from meshbox.core.reachability import Family, Network, Networks, answers_come_to
 
 _FAR: Final = {
-    Family.IPV4: (socket.AF_INET, "198.51.100.1"),
-    Family.IPV6: (socket.AF_INET6, "2001:db8::1"),
+    Family.IPV4: "198.51.100.1",
+    Family.IPV6: "2001:db8::1",
 }
 """Addresses that belong to nobody (RFC 5737, RFC 3849): only a default route leads there."""
 
@@ -37,14 +37,22 @@ def read_networks() -> Networks:
     return frozenset(_network(ip) for adapter in adapters for ip in adapter.ips)
 
 
-def _has_route(family: Family) -> bool:
-    kind, far = _FAR[family]
+def source_address(host: str) -> str | None:
+    """The address from which this machine sends to the address `host`; None: it does not."""
+    bare, _, zone = host.partition("%")
+    kind = socket.AF_INET6 if ":" in bare else socket.AF_INET
     try:
         with socket.socket(kind, socket.SOCK_DGRAM) as sock:
-            sock.connect((far, _DISCARD_PORT))
-            return answers_come_to(sock.getsockname()[0])
+            scope = (0, socket.if_nametoindex(zone)) if zone else ()
+            sock.connect((bare, _DISCARD_PORT, *scope))
+            return str(sock.getsockname()[0])
     except OSError:
-        return False
+        return None
+
+
+def _has_route(family: Family) -> bool:
+    source = source_address(_FAR[family])
+    return source is not None and answers_come_to(source)
 
 
 def _network(ip: ifaddr.IP) -> Network:

@@ -6,6 +6,7 @@ Knows both kinds; what is done with each is elsewhere: a meshbox node is a peer 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from meshbox.core.address import PeerAddress
@@ -16,6 +17,8 @@ from meshbox.core.internet import (
     InternetState,
     WebAddress,
 )
+from meshbox.discovery.network_watch import watch_network
+from meshbox.discovery.routes import read_networks, read_routes
 from meshbox.sync.peers import INTERNET
 from meshbox.sync.service import SyncService
 from meshbox.sync.status import PeerStatus
@@ -27,12 +30,30 @@ class Internet:
     def __init__(self, addresses: Sequence[InternetAddress], *, sync: SyncService) -> None:
         self._addresses = addresses
         self._sync = sync
+        self._network: object = None
+        self._watch: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Has them reached from now on, for as long as the node runs."""
+        if not self._addresses:
+            return
+        self._network = _network()
+        self._watch = asyncio.create_task(watch_network(self._look))
         for address in self._addresses:
             if isinstance(address, PeerAddress):
                 self._sync.peer_found(address.node_id, address.endpoints, INTERNET)
+
+    async def stop(self) -> None:
+        """Looks at the network no more."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
+
+    async def _look(self) -> None:
+        network = _network()
+        if network != self._network:
+            self._network = network
+            self._sync.network_changed()
 
     def mailboxes(self) -> tuple[InternetMailbox, ...]:
         """How they are now."""
@@ -46,6 +67,11 @@ class Internet:
         return tuple(told)
 
 
+def _network() -> object:
+    """What is equal as long as the network is the same, as far as this machine can tell."""
+    return read_networks(), read_routes()
+
+
 def _mailbox(url: str, peer: PeerStatus) -> InternetMailbox:
     """What is told of the peer that is configured as an internet mailbox."""
     return InternetMailbox(
@@ -54,8 +80,8 @@ def _mailbox(url: str, peer: PeerStatus) -> InternetMailbox:
         node_id=peer.node_id,
         state=InternetState(peer.state.value),
         reason=peer.reason,
-        detail=None,
-        since_ms=peer.since_ms,
+        detail=peer.detail,
+        since_ms=peer.since_ms or peer.lost_ms,
         last_progress_ms=peer.last_progress_ms,
         bytes_in=peer.bytes_in,
         bytes_out=peer.bytes_out,

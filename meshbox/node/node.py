@@ -134,6 +134,7 @@ class Node:
         await self._start_finding(opened, sync, bound)
         internet = Internet(settings.internet, sync=sync)
         internet.start()
+        self._outside.append(("internet", internet.stop))
         await self._start_admin(opened, sync, internet, api, admin, sync_bound)
         self._begin_housekeeping(opened)
         shown = {name: str(endpoint) if endpoint else None for name, endpoint in bound.items()}

@@ -59,5 +59,5 @@ class Dialling:
         now_s = asyncio.get_running_loop().time()
         await asyncio.sleep(self._peer.backoff.barred_s(now_s=now_s))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._peer.backoff.next_s()):
+            async with asyncio.timeout(self._peer.pause_s()):
                 await self._announced.wait()

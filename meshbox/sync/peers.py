@@ -1,6 +1,6 @@
 """The peers that this node knows: where they are, how their sessions went, which one may stay.
 
-Pure bookkeeping without I/O; `service.py` acts on it.
+Bookkeeping without I/O but for a look at the routes; `service.py` acts on it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from meshbox.core.address import Endpoint
+from meshbox.core.errors import IdentityMismatch
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import PEERS_MAX
+from meshbox.discovery.routes import source_address
 from meshbox.sync.backoff import Backoff
+from meshbox.sync.probing import PROBE_S, Probe
 from meshbox.sync.runner import SessionRunner
 from meshbox.sync.status import PeerState, PeerStatus
 
@@ -24,7 +27,7 @@ STATIC = "static"
 INTERNET = "internet"
 INBOUND = "inbound"
 CONFIGURED = frozenset({STATIC, INTERNET})
-"""Where peers come from that are dialled for as long as the node runs."""
+"""Where peers come from that are dialled for as long as the node runs, at the addresses named."""
 
 
 @dataclass(slots=True)
@@ -34,14 +37,42 @@ class Peer:
     node_id: NodeId
     backoff: Backoff
     source: str = INBOUND
-    endpoints: tuple[Endpoint, ...] = ()
+    named: tuple[Endpoint, ...] = ()
+    """Where the operator says that it is."""
+    heard: tuple[Endpoint, ...] = ()
+    """Where it is announced."""
+    probe: Probe | None = None
+    """Looks for it before it is dialled: of internet mailboxes."""
+    path: tuple[str, str | None] | None = None
+    """The address that a far peer's session was dialled at, and ours that it was dialled from."""
     dialling: bool = False
     runner: SessionRunner | None = None
     reason: str | None = None
+    detail: str | None = None
+    lost_ms: int = 0
+    """Monotonic time of the last session's end, or of when it became known."""
     ended_sessions: list[int] = field(default_factory=lambda: [0, 0, 0, 0, 0])
     progress_ms: int | None = None
     misbehaved: int = 0
     """Sessions that it broke the rules of."""
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where it is dialled, the nearest first."""
+        return tuple(dict.fromkeys((*self.heard, *self.named)))
+
+    @property
+    def has_other_path(self) -> bool:
+        """Whether what we send would leave by another address than its session's."""
+        return self.path is not None and source_address(self.path[0]) != self.path[1]
+
+    def pause_s(self) -> float:
+        """Seconds to wait before it is dialled again. A far peer was seen to be there: that it
+        is another is not over soon, whatever else may be."""
+        wait_s = self.backoff.next_s()
+        if self.probe is None or self.reason == IdentityMismatch.code:
+            return wait_s
+        return min(wait_s, PROBE_S)
 
     def count_ended(self, runner: SessionRunner) -> None:
         """Adds the counters of a session that ended."""
@@ -58,14 +89,17 @@ class Peer:
         state = PeerState.CONNECTED if runner else PeerState.WAITING
         if runner is None and self.dialling:
             state = PeerState.CONNECTING
+        reason, detail = (None, None) if runner else self._why()
         return PeerStatus(
             node_id=self.node_id,
             address=str(self.endpoints[0]) if self.endpoints else None,
             source=self.source,
             state=state,
-            reason=None if runner else self.reason,
+            reason=reason,
+            detail=detail,
             lag=runner.session.lag if runner else 0,
             since_ms=runner.proven_ms + wall_offset_ms if runner and runner.proven_ms else None,
+            lost_ms=None if runner else self.lost_ms + wall_offset_ms,
             last_progress_ms=progress_ms + wall_offset_ms if progress_ms else None,
             bytes_in=totals[0],
             bytes_out=totals[1],
@@ -74,6 +108,12 @@ class Peer:
             duplicates_in=totals[4],
             misbehaved=self.misbehaved,
         )
+
+    def _why(self) -> tuple[str | None, str | None]:
+        """Code and text of why it is not connected."""
+        if self.probe is not None and (failure := self.probe.failure) is not None:
+            return failure.code, failure.message
+        return self.reason, self.detail
 
 
 class Peers:
@@ -94,12 +134,12 @@ class Peers:
         """The peer, if known."""
         return self._peers.get(node_id)
 
-    def known(self, node_id: NodeId) -> Peer:
+    def known(self, node_id: NodeId, *, now_ms: int) -> Peer:
         """The peer, made known when it is not."""
         peer = self._peers.get(node_id)
         if peer is None:
             self._make_room()
-            peer = self._peers[node_id] = Peer(node_id, Backoff(self._rng))
+            peer = self._peers[node_id] = Peer(node_id, Backoff(self._rng), lost_ms=now_ms)
         return peer
 
     def _make_room(self) -> None:

@@ -15,13 +15,16 @@ from typing import Final
 from meshbox.core.address import Endpoint
 from meshbox.core.errors import (
     IdentityLost,
+    IdentityMismatch,
     MeshboxError,
     NodeStopping,
+    PathChanged,
     PeerBackedOff,
     PeerMisbehaved,
     RoomReturned,
     SessionReplaced,
     StoreFailed,
+    WorldError,
 )
 from meshbox.core.filling import Filling
 from meshbox.core.ids import LogId, NodeId, node_key_of
@@ -30,12 +33,14 @@ from meshbox.core.session.frames import Hello, Totals
 from meshbox.core.session.session import Session
 from meshbox.core.topics import ALL_TOPICS, OwnTopics
 from meshbox.core.wants import WantLedger
+from meshbox.discovery.routes import source_address
 from meshbox.identity.key import Identity
 from meshbox.identity.proof import NONCE_BYTES
 from meshbox.storage.interface import MailboxStore
 from meshbox.sync.authenticator import NodeAuthenticator
 from meshbox.sync.dialling import Dialling
-from meshbox.sync.peers import CONFIGURED, Peer, Peers, stays
+from meshbox.sync.peers import CONFIGURED, INTERNET, Peer, Peers, stays
+from meshbox.sync.probing import Probe, is_another
 from meshbox.sync.runner import NO_BOUND, Rates, SessionRunner
 from meshbox.sync.status import PeerStatus
 from meshbox.sync.summaries import Summaries
@@ -116,10 +121,13 @@ class SyncService:
         """A peer may be reached at `endpoints`: dials it now, and again whenever it is lost."""
         if node_id == self._identity.node_id or self._stopping:
             return
-        peer = self._peers.known(node_id)
-        if peer.source not in CONFIGURED:
-            peer.source = source
-        peer.endpoints = tuple(endpoints)
+        peer = self._peers.known(node_id, now_ms=_now_ms())
+        if source in CONFIGURED:
+            peer.source, peer.named = source, tuple(endpoints)
+        else:
+            peer.source, peer.heard = peer.source if peer.named else source, tuple(endpoints)
+        if source == INTERNET:
+            peer.probe = Probe(lambda failure: self._not_reached(peer, failure))
         peer.backoff.reset()
         dialling = self._dialling.get(node_id)
         if dialling is not None and not dialling.task.done():
@@ -130,10 +138,22 @@ class SyncService:
     def peer_gone(self, node_id: NodeId) -> None:
         """A peer's announcement ended: it is dialled no more unless somebody configured it."""
         peer = self._peers.get(node_id)
-        if peer is not None and peer.source not in CONFIGURED:
-            peer.endpoints = ()
+        if peer is not None and peer.heard:
+            peer.heard = ()
             if node_id in self._dialling:
                 self._dialling[node_id].announced()
+
+    def network_changed(self) -> None:
+        """Interfaces, addresses or routes are others: far peers may be reached from now on."""
+        for peer in self._peers:
+            if peer.probe is None:
+                continue
+            peer.backoff.reset()
+            peer.probe.hurry()
+            if peer.node_id in self._dialling:
+                self._dialling[peer.node_id].announced()
+            if peer.runner is not None and peer.runner.dialled and peer.has_other_path:
+                peer.runner.close(PathChanged.code, "this node sends from another address now")
 
     def connected(self, node_id: NodeId) -> bool:
         """Whether a proven session with the peer is open."""
@@ -182,19 +202,37 @@ class SyncService:
             self._log("peer.bug", peer=peer.node_id, error=repr(bug), exc_info=bug)
 
     async def _dial(self, peer: Peer) -> None:
-        for endpoint in peer.endpoints:
+        for endpoint in await self._likely(peer):
             async with self._transport.dial(peer.node_id, endpoint) as stream:
                 runner = await self._run(stream, dialled=peer.node_id)
             if runner.proven_ms is not None:
                 return
             if peer.runner is None:
-                peer.reason = runner.reason
-                self._log(
-                    "peer.unreachable",
-                    peer=peer.node_id,
-                    address=str(endpoint),
-                    reason=runner.reason,
-                )
+                await self._not_proven(peer, endpoint, runner)
+
+    async def _likely(self, peer: Peer) -> tuple[Endpoint, ...]:
+        """Where to dial: of a far peer where it takes connections, once it does."""
+        if peer.probe is None:
+            return peer.endpoints
+        peer.dialling = False
+        reached = await peer.probe.reached(peer.endpoints)
+        if peer.runner is not None:
+            return ()
+        peer.dialling = True
+        peer.path = reached.host, source_address(reached.host)
+        return (reached,)
+
+    async def _not_proven(self, peer: Peer, endpoint: Endpoint, runner: SessionRunner) -> None:
+        """Notes why nothing came of dialling `endpoint`."""
+        peer.reason, peer.detail = runner.reason, runner.detail or None
+        if peer.probe is not None and await is_another(endpoint, peer.node_id):
+            peer.reason = IdentityMismatch.code
+            peer.detail = f"who answers at {endpoint} is not this node"
+        self._log("peer.unreachable", peer=peer.node_id, address=str(endpoint), reason=peer.reason)
+
+    def _not_reached(self, peer: Peer, failure: WorldError) -> None:
+        addresses = ",".join(map(str, peer.endpoints))
+        self._log("peer.unreachable", peer=peer.node_id, address=addresses, reason=failure.code)
 
     async def _run(self, stream: FrameStream, *, dialled: NodeId | None) -> SessionRunner:
         session = Session(
@@ -255,7 +293,7 @@ class SyncService:
     def _proven(self, runner: SessionRunner, node_id: NodeId) -> None:
         if runner.dialler_host is not None:
             self._on_dialled(runner.dialler_host)
-        peer = self._peers.known(node_id)
+        peer = self._peers.known(node_id, now_ms=_now_ms())
         barred_s = peer.backoff.barred_s(now_s=_now_ms() / 1000)
         if barred_s:
             detail = f"misbehaved; not for another {barred_s:.0f} s"
@@ -270,7 +308,7 @@ class SyncService:
             if loser is runner:
                 return
         peer.runner = runner
-        peer.reason = None
+        peer.reason = peer.detail = None
         self._log("peer.connected", peer=node_id, dialled=runner.dialled)
 
     def _ended(self, runner: SessionRunner) -> None:
@@ -279,14 +317,15 @@ class SyncService:
             if not runner.dialled:
                 self._log("peer.refused", reason=runner.reason, detail=runner.detail)
             return
-        peer = self._peers.known(node_id)
+        peer = self._peers.known(node_id, now_ms=_now_ms())
         peer.count_ended(runner)
         if isinstance(runner.session.ended_by, PeerMisbehaved):
             peer.misbehaved += 1
             peer.backoff.misbehaved(now_s=_now_ms() / 1000)
         if peer.runner is runner:
             peer.runner = None
-            peer.reason = runner.reason
+            peer.reason, peer.detail = runner.reason, runner.detail or None
+            peer.lost_ms = _now_ms()
             lasted_ms = _now_ms() - (runner.proven_ms or _now_ms())
             peer.backoff.succeeded(lasted_s=lasted_ms / 1000)
             self._log("peer.ended", peer=node_id, reason=runner.reason, detail=runner.detail)

@@ -27,11 +27,16 @@ class PeerStatus(NamedTuple):
     """How it became known: mdns, static, internet or inbound."""
     state: PeerState
     reason: str | None
-    """Code of the last session's end; None while connected or never connected."""
+    """Code of the last session's end, or of why it is not reached; None while connected, or
+    before anything was tried."""
+    detail: str | None
+    """The same for people."""
     lag: int
     """Blobs that it offered and we lack still."""
     since_ms: int | None
     """Wall time when the present session was proven."""
+    lost_ms: int | None
+    """Wall time when the last session ended, or it became known; None while connected."""
     last_progress_ms: int | None
     """Wall time when something of its feed was last settled or received."""
     bytes_in: int

@@ -6,7 +6,7 @@ import ipaddress
 import subprocess
 import sys
 
-from meshbox.discovery.routes import read_networks
+from meshbox.discovery.routes import read_networks, source_address
 from tests.lab import Lab, require_lab
 
 READER = """
@@ -38,3 +38,8 @@ def test_the_ways_out_are_those_of_the_kernel() -> None:
 
 def test_our_own_networks_are_read() -> None:
     assert ipaddress.ip_network("127.0.0.0/8") in read_networks()
+
+
+def test_packets_to_this_machine_come_from_it() -> None:
+    assert source_address("127.0.0.1") == "127.0.0.1"
+    assert source_address("no address") is None

@@ -14,7 +14,7 @@ from meshbox.sync.peers import Peer
 
 async def test_dials_until_the_address_is_gone() -> None:
     peer = Peer(node_id_of(b"\1" * 32), Backoff(random.Random(1)))
-    peer.endpoints = (Endpoint("127.0.0.1", 1),)
+    peer.heard = (Endpoint("127.0.0.1", 1),)
     dialled = asyncio.Event()
 
     async def dial(_: Peer) -> None:
@@ -22,6 +22,6 @@ async def test_dials_until_the_address_is_gone() -> None:
 
     dialling = Dialling(peer, dial, first_wait_s=0.0)
     await asyncio.wait_for(dialled.wait(), 5)
-    peer.endpoints = ()
+    peer.heard = ()
     dialling.announced()
     await asyncio.wait_for(dialling.task, 5)

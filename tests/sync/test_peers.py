@@ -44,7 +44,7 @@ def test_the_oldest_without_a_session_or_address_is_forgotten() -> None:
     peers = Peers(random.Random(1))
     ids = [node_id_of(number.to_bytes(32, "big")) for number in range(PEERS_MAX + 1)]
     for node_id in ids:
-        peers.known(node_id)
+        peers.known(node_id, now_ms=0)
     assert peers.get(ids[0]) is None
     assert peers.get(ids[1]) is not None
     assert len(list(peers)) == PEERS_MAX

@@ -1,0 +1,65 @@
+"""An island and its mailbox on the internet, while the line between them goes and returns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from meshbox.cli.running_node import ask
+from tests.lab import Lab, require_lab
+from tests.node.processes import RunningNode, start_node
+
+RETURN_S_MAX = 3.0
+"""Seconds from the internet's return to sync in both directions (issue 7), on an idle machine."""
+WITHIN_S = 20.0
+
+
+def start(lab: Lab, at: int, folder: Path, *options: str) -> RunningNode:
+    return start_node(
+        folder / f"node{at}",
+        *("--http", "off", "--https", "off", "--admin", "off", *options),
+        prefix=tuple(lab.argv(lab.machines[at], [])),
+    )
+
+
+def mailbox(node: RunningNode) -> dict[str, Any]:
+    document = ask("GET", "/api/status", data_dir=str(node.data_dir), admin=None)
+    (told,) = document["internet"]
+    return dict(told)
+
+
+def wait(is_so: Callable[[], bool]) -> float:
+    """Seconds until it is so."""
+    began_s = time.monotonic()
+    while not is_so():
+        assert time.monotonic() < began_s + WITHIN_S
+        time.sleep(0.02)
+    return time.monotonic() - began_s
+
+
+def test_the_line_goes_and_returns(tmp_path: Path) -> None:
+    require_lab()
+    with Lab(machines=2) as lab:
+        here, there = lab.machines
+        far = start(lab, 1, tmp_path, "--sync", "0.0.0.0:3001", "--no-mdns")
+        nodes = [far]
+        try:
+            url = f"meshbox://{far.node_id}@{lab.address(there)}:3001"
+            island = start(lab, 0, tmp_path, "--sync", "off", "--no-mdns", "--internet", url)
+            nodes.append(island)
+            wait(lambda: mailbox(island)["state"] == "connected")
+            lab.cut(there, carrier=True)
+            wait(lambda: mailbox(island)["state"] == "waiting")
+            wait(lambda: mailbox(island)["reason"] == "peer.unreachable")
+            lab.heal(there)
+            assert wait(lambda: mailbox(island)["state"] == "connected") < RETURN_S_MAX
+            lab.ip(here, "addr", "add", "10.77.0.99/16", "dev", "eth0")
+            lab.ip(here, "addr", "del", f"{lab.address(here)}/16", "dev", "eth0")
+            since_ms = mailbox(island)["since_ms"]
+            wait(lambda: mailbox(island)["since_ms"] != since_ms)
+            assert wait(lambda: mailbox(island)["state"] == "connected") < RETURN_S_MAX
+        finally:
+            for running in nodes:
+                running.kill()
