@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+Make = Callable[[Any], Any]
+"""From what is there to what takes its place."""
+
 
 class Defect(NamedTuple):
     """A rule left out, or broken."""
@@ -15,8 +18,20 @@ class Defect(NamedTuple):
     owner: Any
     """The class or module whose attribute is replaced."""
     attribute: str
-    make: Callable[[Any], Any]
-    """From what is there to what takes its place."""
+    make: Make
+
+
+class Defects(list[Defect]):
+    """Those of one idea, gathered as they are written down."""
+
+    def defect(self, name: str, owner: Any, attribute: str) -> Callable[[Make], Make]:
+        """The function below makes what is put in the place of `owner.attribute`."""
+
+        def add(make: Make) -> Make:
+            self.append(Defect(name, owner, attribute, make))
+            return make
+
+        return add
 
 
 @contextmanager

@@ -1,15 +1,26 @@
-"""The harness is proven: every planted defect breaks a promise within a bounded number of seeds."""
+"""The harness is proven: every planted defect breaks a promise within a bounded number of seeds.
+
+Each takes one rule from the product, and the simulation must notice. What notices is not said
+here: whatever promise is broken first. A defect that is no longer found means that a check, or a
+kind of fault, went missing.
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 
-from tests.simulation.defects import DEFECTS
+from tests.simulation.defects.ages import AGES
+from tests.simulation.defects.durability import DURABILITY
+from tests.simulation.defects.logs import LOGS
+from tests.simulation.defects.settling import SETTLING
 from tests.simulation.drawing import draw
 from tests.simulation.planting import Defect, planted
 from tests.simulation.playing import play
 
-SEEDS_MAX = 150
+DEFECTS: Final = (*DURABILITY, *SETTLING, *LOGS, *AGES)
+SEEDS_MAX: Final = 150
 
 
 def named(defect: Defect) -> str:
