@@ -17,7 +17,7 @@ from meshbox.core.retention import bucket_of
 from meshbox.storage.embedded.rebuilding import _LOGS_AT_ONCE, EPOCH_GAP, Rebuilt, rebuild
 from meshbox.storage.embedded.schema import BLOB_KEY_BYTES
 from meshbox.storage.embedded.store import EmbeddedStore
-from meshbox.storage.interface import MailboxStore, Outcome
+from meshbox.storage.interface import Deposit, MailboxStore, Outcome, PeerRefill
 from meshbox.storage.keyvalue import Family
 from meshbox.storage.memory import MemoryKeyValue
 from tests.contract.harness import MemoryHarness
@@ -332,6 +332,53 @@ async def test_what_it_was_is_told_by_the_spare_copy() -> None:
     newest = max(int.from_bytes(key[:4]) for key in entries(disk.now, Family.BLOB))
     assert bucket_of(store.now_ms()) >= newest
     await assert_whole(store, disk)
+    await disk.harness.close()
+
+
+@pytest.mark.parametrize("older", [Family.META, Family.SPARE])
+async def test_of_two_copies_of_what_it_was_the_newer_counts(older: Family) -> None:
+    """A repair that drops a table file brings back what an older one says."""
+    disk = await lived_in(13)
+    store = await disk.harness.open()
+    now_ms, epoch = store.now_ms(), store.epoch.number
+    await disk.harness.close()
+    was = entries(disk.older, older)
+    assert was[b"state"] != entries(disk.now, older)[b"state"]
+    await change(disk, older, dict(was))
+    _, store = await rebuilt(disk)
+    assert store.epoch.number > epoch + EPOCH_GAP
+    assert store.change > disk.change
+    assert store.now_ms() == now_ms
+    assert (await store.statistics()).expired > 0
+    assert await assert_whole(store, disk) == disk.held
+    await disk.harness.close()
+
+
+async def test_each_copy_may_tell_a_part_of_what_it_was() -> None:
+    disk = await lived_in(8)
+    await change(disk, Family.META, {b"epochs": b"garbage"})
+    await change(disk, Family.SPARE, {b"state": None})
+    _, store = await rebuilt(disk)
+    assert await assert_whole(store, disk) == disk.held
+    await disk.harness.close()
+
+
+async def test_no_change_is_used_again_though_the_counter_found_is_an_older_one() -> None:
+    """What goes on the refill list later comes behind what is on it: no peer passes it."""
+    disk = await lived_in(9)
+    store = await disk.harness.open()
+    await store.ask_for([LOGS[0].key])
+    last = store.change
+    await disk.harness.close()
+    for family in (Family.META, Family.SPARE):
+        await change(disk, family, {b"state": entries(disk.older, family)[b"state"]})
+    _, store = await rebuilt(disk)
+    assert min(r.change for r in await store.all_logs(None, logs_max=NO_BOUND)) > last
+    page = await store.refill(PEER, logs_max=NO_BOUND)
+    assert LOGS[0].key in page.logs
+    await store.commit(Deposit(refills=[PeerRefill(PEER, page.through)]))
+    await store.ask_for([LOGS[1].key])
+    assert (await store.refill(PEER, logs_max=NO_BOUND)).logs == (LOGS[1].key,)
     await disk.harness.close()
 
 

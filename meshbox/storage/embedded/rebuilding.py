@@ -12,20 +12,21 @@ told from others, but for two:
     due     from the logs
     peer    dropped: we ask every peer from the beginning
     refill  what is left of it stays
-    meta    from `spare`, its copy as of the opening and the last minute; without both the database
-            is lost
-    spare   from `meta`
+    meta    from `spare`, its copy as of the opening and the last minute, where that is newer;
+            without both the database is lost
+    spare   from `meta`, likewise
 
 A new epoch begins and none is kept; its number leaves a gap that no older value can have reached,
-so a cursor of before is unknown rather than proof of a loss. Every log gets a new change, since an
-old one may be another log's by now. Every batch may be repeated: who calls this remembers that it
-was not finished, and calls it again.
+so a cursor of before is unknown rather than proof of a loss. So do the changes: every log gets a
+new one, above all that ever were, though the counter that was found may be an older one. Every
+batch may be repeated: who calls this remembers that it was not finished, and calls it again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -77,6 +78,9 @@ from meshbox.storage.keyvalue import Family, KeyValue
 
 EPOCH_GAP: Final = 2**20
 """Added to the epoch's number: far more openings than an older value may be behind."""
+CHANGE_GAP: Final = 2**40
+"""Added to the counter of changes: 10,000 a second for three years. A number used again would let
+a peer pass entries of the refill list, and a waiting client sleep."""
 _META_NAMES: Final = (META_STATE, META_EPOCHS, META_SCHEMA, META_NODE)
 _LOGS_AT_ONCE: Final = 64
 _BLOBS_AT_ONCE: Final = 16
@@ -111,15 +115,15 @@ class _Rebuilding:
     def __init__(self, key_value: KeyValue, epoch_id: bytes) -> None:
         self._key_value = key_value
         self._epoch_id = epoch_id
-        self._spare, self._state, self._epochs = _what_it_was(key_value)
-        self._change = self._state.counts.change
+        self._copies, self._state, self._epochs = _what_it_was(key_value)
+        self._change = self._state.counts.change + CHANGE_GAP
         self._counts = self._state.counts._replace(logs=0, blobs=0, bytes=0, logs_bytes=0)
         self._bucket = bucket_key(bucket_of(self._state.reading.node_ms))
         self._lost: set[LogKey] = set()
         self._refills = 0
 
     async def run(self) -> Rebuilt:
-        await self._write(self._spare)
+        await self._write(self._copies)
         told_by_others = (Family.FEED, Family.DUE, Family.PEER)
         await self._write([Remove(family, b"", _EVERYTHING_END) for family in told_by_others])
         self._refills = self._count_refills()
@@ -336,24 +340,35 @@ class _Rebuilding:
 
 
 def _what_it_was(key_value: KeyValue) -> tuple[_Ops, State, Epochs]:
-    """What makes the copy that is not whole like the other, state and epochs."""
-    for family, other in ((Family.META, Family.SPARE), (Family.SPARE, Family.META)):
-        values = key_value.get_many(family, _META_NAMES)
-        whole = [value for value in values if value is not None]
-        if len(whole) < len(_META_NAMES):
-            continue
-        try:
-            state, epochs = decode_state(whole[0]), decode_epochs(whole[1])
-        except StoreDamaged:
-            continue
-        copied: _Ops = [
-            Put(other, name, value) for name, value in zip(_META_NAMES, whole, strict=True)
-        ]
-        return copied, state, epochs
-    raise IdentityLost(
-        "the database is so damaged that it does not say any more what this node acknowledged",
-        hint="start again: it becomes a new node, and gets from its peers what they have",
-    )
+    """What makes both copies say the newest that either does, and that: state and epochs.
+
+    A repair may have brought back an older value in one of them, or in either a part.
+    """
+    copies = Family.META, Family.SPARE
+    states: list[State] = []
+    openings: list[tuple[Epochs, bytes, bytes]] = []
+    for family in copies:
+        state, epochs, schema, node = key_value.get_many(family, _META_NAMES)
+        with suppress(StoreDamaged):
+            if state is not None:
+                states.append(decode_state(state))
+        with suppress(StoreDamaged):
+            if epochs is not None and schema is not None and node is not None:
+                openings.append((decode_epochs(epochs), schema, node))
+    if not states or not openings:
+        raise IdentityLost(
+            "the database is so damaged that it does not say any more what this node acknowledged",
+            hint="start again: it becomes a new node, and gets from its peers what they have",
+        )
+    last = max(states, key=lambda state: (state.counts.change, state.reading.node_ms))
+    opening, *names = max(openings, key=lambda found: found[0].current.number)
+    values = (encode_state(last), encode_epochs(opening), *names)
+    same: _Ops = [
+        Put(family, name, value)
+        for family in copies
+        for name, value in zip(_META_NAMES, values, strict=True)
+    ]
+    return same, last, opening
 
 
 def _evicted(value: bytes) -> ClassedRanges | None:
