@@ -90,6 +90,13 @@ HTTP_HEAD_MS_MAX: Final = 10_000
 HTTP_IDLE_MS_MAX: Final = 75_000
 """Milliseconds that a connection may wait for its next request: the apps poll every 2 to 30 s."""
 
+DRAIN_MS_MAX: Final = 5 * 60_000
+"""Milliseconds that a node may serve on after it was told to stop: a load balancer that asks every
+half a minute has noticed by then, and whoever wants the machine down has not lost patience."""
+
+CERTIFICATE_BYTES_MAX: Final = 256 * KIB
+"""Bytes of a certificate's file that are read: chains have 4 to 10 kB."""
+
 HTTP_HEAD_BYTES_MAX: Final = 16 * KIB
 """Bytes of a request's target and header lines together, as in Node.js, and of a chunk's header."""
 

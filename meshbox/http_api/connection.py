@@ -175,7 +175,7 @@ class Connection(asyncio.Protocol):
             return
         # What is left of a body would be taken for the next request.
         self._leaves_unread = not request.body.is_complete
-        self._is_last |= self._leaves_unread or not request.keeps_alive
+        self._is_last |= self._leaves_unread or not request.keeps_alive or self._live.is_draining
         head = self._encoder.head(response, request, closes=self._is_last)
         if request.method == "HEAD" or not response.body:
             self._socket.write(head)

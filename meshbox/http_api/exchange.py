@@ -16,6 +16,7 @@ from meshbox.core.limits import BODY_SMALL_BYTES_MAX, FETCH_BYTES_MAX
 from meshbox.http_api.body import check_json_headers, read_body
 from meshbox.http_api.connection import Connection
 from meshbox.http_api.memory_leases import Lease, MemoryLeases
+from meshbox.http_api.proxies import FORWARDED_HEADER
 from meshbox.http_api.request import Request
 from meshbox.http_api.settings import HttpSettings
 
@@ -64,8 +65,9 @@ class Exchange:
         self._answers = answers
         self.body_lease = Lease(bodies)
         self.answer_lease = Lease(answers)
-        self.client = connection.client
-        """The address that the request came from."""
+        forwarded = request.header(FORWARDED_HEADER)
+        self.client = settings.proxies.client(connection.client, forwarded)
+        """The address that the request came from, through proxies that are trusted."""
 
     def query(self, name: str) -> list[str]:
         """The values of a parameter behind the path's `?`; `QueryInvalid` for too many of them."""

@@ -41,6 +41,8 @@ class LiveConnections:
         self._connections_max = settings.connections_max
         self._live: dict[LiveConnection, None] = {}
         """In the order in which they became idle, those that never were by their beginning."""
+        self.is_draining = False
+        """Each connection ends with its next answer."""
 
     def __len__(self) -> int:
         return len(self._live)

@@ -72,10 +72,11 @@ class HttpApi:
         reports, and dates answers."""
         self._settings = settings or HttpSettings()
         self._mailbox = mailbox
-        self._routes = _table(_routes(mailbox, node_id, wall_ms, self._settings))
+        self._live = LiveConnections(self._settings)
+        health = HealthApi(node_id, is_draining=lambda: self._live.is_draining)
+        self._routes = _table(_routes(mailbox, health, wall_ms, self._settings))
         self._bodies = MemoryLeases(bytes_max=self._settings.bodies_bytes_max)
         self._answers = MemoryLeases(bytes_max=self._settings.answers_bytes_max)
-        self._live = LiveConnections(self._settings)
         self._encoder = Encoder(wall_ms)
         self._answered: Counter[tuple[str, int]] = Counter()
         self._listeners: list[asyncio.Server] = []
@@ -120,6 +121,11 @@ class HttpApi:
                 ssl_handshake_timeout=handshake_s_max,
             )
         )
+
+    def drain(self) -> None:
+        """Serves on, but ends each connection with its next answer, and says at /health that the
+        node stops: clients that have another mailbox go there."""
+        self._live.is_draining = True
 
     async def stop(self) -> None:
         """Accepts nothing more and closes everything. What waits for something new is answered;
@@ -177,9 +183,9 @@ class HttpApi:
 
 
 def _routes(
-    mailbox: Mailbox, node_id: NodeId, wall_ms: Callable[[], int], settings: HttpSettings
+    mailbox: Mailbox, health: HealthApi, wall_ms: Callable[[], int], settings: HttpSettings
 ) -> Iterable[Route]:
-    yield from HealthApi(node_id).routes()
+    yield from health.routes()
     if Generation.MESSAGES in settings.generations:
         yield from MessagesApi(mailbox, settings).routes()
     if Generation.BLOBS in settings.generations:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -20,6 +20,7 @@ from meshbox.core.limits import (
     HTTP_HEAD_MS_MAX,
     HTTP_IDLE_MS_MAX,
 )
+from meshbox.http_api.proxies import TrustedProxies
 
 
 class Generation(Enum):
@@ -67,6 +68,7 @@ class HttpSettings:
 
     generations: frozenset[Generation] = ALL_GENERATIONS
     ids: IdRule = IdRule.ANY
+    proxies: TrustedProxies = field(default_factory=TrustedProxies)
     connections_max: int = CONNECTIONS_MAX
     head_ms_max: int = HTTP_HEAD_MS_MAX
     idle_ms_max: int = HTTP_IDLE_MS_MAX

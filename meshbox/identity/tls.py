@@ -10,18 +10,21 @@ from __future__ import annotations
 import secrets
 import ssl
 import tempfile
+from collections.abc import Callable
 
 from cryptography.hazmat.primitives import serialization
 
 from meshbox.core.errors import DataFolderFailed
 from meshbox.core.ids import NodeId
 from meshbox.identity.certificate import Leaf, trust_anchor
+from meshbox.identity.public_certificate import PublicCertificate
 
 _PASSWORD_BYTES = 32
 
 
-def server_context(leaf: Leaf) -> ssl.SSLContext:
-    """A server's context that shows `leaf`. Raises `DataFolderFailed` when no file can be made.
+def server_context(leaf: Leaf, public: PublicCertificate | None = None) -> ssl.SSLContext:
+    """A server's context that shows `leaf`, or `public` to those who ask for a name of it. Raises
+    `DataFolderFailed` when no file can be made.
 
     `ssl` loads keys from files only. The file is a temporary one, and the key in it is encrypted
     under a password that no file holds: what a crash leaves behind is of no use to its finder.
@@ -42,7 +45,20 @@ def server_context(leaf: Leaf) -> ssl.SSLContext:
         raise DataFolderFailed(
             f"cannot write a temporary file: {error.strerror}", hint="check TMPDIR and free space"
         ) from error
+    if public is not None:
+        context.sni_callback = _shows(public)
     return context
+
+
+def _shows(
+    public: PublicCertificate,
+) -> Callable[[ssl.SSLObject, str | None, ssl.SSLContext], None]:
+    def choose(handshake: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        context = public.context_for(name) if name else None
+        if context is not None:
+            handshake.context = context
+
+    return choose
 
 
 def client_context(node_id: NodeId) -> ssl.SSLContext:

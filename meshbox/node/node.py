@@ -17,7 +17,7 @@ import asyncio
 import os
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
 import msgspec
@@ -26,15 +26,17 @@ from meshbox.admin import control_socket
 from meshbox.admin.server import AdminServer
 from meshbox.admin.sources import Sources
 from meshbox.core.address import Endpoint
-from meshbox.core.errors import IdentityLost
+from meshbox.core.errors import IdentityLost, InvalidSetting
 from meshbox.core.ids import node_key_of
 from meshbox.core.rate import RateLimit
 from meshbox.core.reachability import Diallers
 from meshbox.core.topics import OwnTopics
 from meshbox.discovery.routes import read_networks, read_routes
+from meshbox.http_api.proxies import TrustedProxies
 from meshbox.http_api.server import HttpApi
 from meshbox.http_api.settings import Generation, HttpSettings, IdRule
 from meshbox.identity.certificate import leaf
+from meshbox.identity.public_certificate import PublicCertificate
 from meshbox.identity.tls import server_context
 from meshbox.mailbox.mailbox import Mailbox
 from meshbox.mailbox.sweeping import run_sweeper
@@ -88,7 +90,8 @@ class Node:
         self._warnings: dict[str, str] = {}
         self._diallers = Diallers()
         self._watch = LoopWatch()
-        self._outside: list[tuple[str, Ending]] = []
+        self._outside: dict[str, Ending] = {}
+        self._api: HttpApi | None = None
         self._inside = AsyncExitStack()
         self._warn_of_settings(resolved.unknown_variables)
 
@@ -109,11 +112,25 @@ class Node:
         if self._failed.done():
             self._failed.result()
 
+    async def drain(self, hurry: asyncio.Event) -> None:
+        """Is not ready any more and takes its announcements back, but serves on: for the time of
+        the setting, or until `hurry` is set. `stop` comes after it."""
+        self._is_stopping = True
+        if self._api is not None:
+            self._api.drain()
+        goodbye = self._outside.pop("discovery", None)
+        if goodbye is not None:
+            await self._end("discovery", goodbye, OUTSIDE_S_MAX)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(hurry.wait(), self._settings.drain / 1000)
+
     async def stop(self) -> bool:
         """Ends everything within 5 s; whether all of it did."""
         self._is_stopping = True
-        outside, self._outside = self._outside, []
-        ended = [self._end(part, ending, OUTSIDE_S_MAX) for part, ending in reversed(outside)]
+        outside, self._outside = self._outside, {}
+        ended = [
+            self._end(part, ending, OUTSIDE_S_MAX) for part, ending in reversed(outside.items())
+        ]
         in_time = all(await asyncio.gather(*ended))
         return await self._end("store", self._inside.aclose, INSIDE_S_MAX) and in_time
 
@@ -134,7 +151,7 @@ class Node:
         await self._start_finding(opened, sync, bound)
         internet = Internet(settings.internet, sync=sync)
         internet.start()
-        self._outside.append(("internet", internet.stop))
+        self._outside["internet"] = internet.stop
         await self._start_admin(opened, sync, internet, api, admin, sync_bound)
         self._begin_housekeeping(opened)
         shown = {name: str(endpoint) if endpoint else None for name, endpoint in bound.items()}
@@ -190,7 +207,7 @@ class Node:
             ),
             on_dialled=lambda host: self._diallers.note(host, read_networks()),
         )
-        self._outside.append(("sync", sync.stop))
+        self._outside["sync"] = sync.stop
         sync.failed.add_done_callback(lambda failed: self._fail(failed.result()))
         return sync, await sync.start(self._settings.sync)
 
@@ -211,14 +228,26 @@ class Node:
             settings=HttpSettings(
                 ids=IdRule(self._settings.ids),
                 generations=frozenset(map(Generation, self._settings.generations)),
+                proxies=TrustedProxies(self._settings.trusted_proxy),
             ),
         )
-        self._outside.append(("http", api.stop))
+        self._outside["http"] = api.stop
+        self._api = api
+        public = self._public_certificate()
         for listening in http.sockets if http else ():
             await api.start(listening)
         for listening in https.sockets if https else ():
-            await api.start(listening, tls=server_context(leaf(identity)))
+            await api.start(listening, tls=server_context(leaf(identity), public))
         return api
+
+    def _public_certificate(self) -> PublicCertificate | None:
+        chain, key = self._settings.https_certificate, self._settings.https_key
+        if chain is None or key is None:
+            return None
+        try:
+            return PublicCertificate(chain, key, log=self._log_certificate)
+        except InvalidSetting as error:
+            raise InvalidSetting(f"https_certificate: {error.message}", hint=error.hint) from error
 
     async def _start_finding(
         self, opened: Opened, sync: SyncService, bound: dict[str, Endpoint | None]
@@ -230,7 +259,7 @@ class Node:
             log=self._log,
             warnings=self._warnings,
         )
-        self._outside.append(("discovery", finding.stop))
+        self._outside["discovery"] = finding.stop
         await finding.start(**bound)
 
     async def _start_admin(
@@ -279,7 +308,7 @@ class Node:
             sweeper.cancel()
             await asyncio.wait([sweeper])
 
-        self._outside.append(("sweeper", end))
+        self._outside["sweeper"] = end
         self._watch.start()
         self._inside.callback(self._watch.stop)
 
@@ -291,6 +320,15 @@ class Node:
         else:
             self._warnings.pop("store", None)
             self._log.warning(event, **fields)
+
+    def _log_certificate(self, event: str, **fields: Any) -> None:
+        """What becomes of the public certificate's files; while they are of no use, a warning."""
+        if event == "certificate.failed":
+            self._warnings["https"] = f"the former certificate is shown on: {fields['detail']}"
+            self._log.warning(event, **fields)
+        else:
+            self._warnings.pop("https", None)
+            self._log.info(event, **fields)
 
     def _log_peers(self, event: str, **fields: Any) -> None:
         """What `sync` tells: with a traceback it is a defect, else an event as any other."""

@@ -45,9 +45,10 @@ def run_node(resolved: Resolved) -> int:
 async def _run(resolved: Resolved, log: Log) -> int:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_reporting(log))
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        # The second one ends the draining that the first began.
+        loop.add_signal_handler(number, lambda: (hurry if stop.is_set() else stop).set())
     node = Node(resolved, clock=OperatingSystemClock.from_environment(), log=log)
     ready = await node.start()
     # What is there now stays: no collection need look at it again.
@@ -60,6 +61,8 @@ async def _run(resolved: Resolved, log: Log) -> int:
             log.info("node.ready", **msgspec.structs.asdict(ready))
         await node.wait(stop)
         log.info("node.stopping")
+        if resolved.settings.drain:
+            await node.drain(hurry)
     finally:
         in_time = await node.stop()
     log.info("node.stopped")

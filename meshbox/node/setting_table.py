@@ -13,6 +13,7 @@ Cassandra.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from meshbox.core.address import (
 from meshbox.core.errors import InvalidSetting
 from meshbox.core.ids import parse_topic
 from meshbox.core.internet import is_loopback, parse_internet
-from meshbox.core.limits import SYNC_RATE_BYTES_PER_S_MIN
+from meshbox.core.limits import DRAIN_MS_MAX, SYNC_RATE_BYTES_PER_S_MIN
 from meshbox.core.retention import Retention
 from meshbox.core.room import LIMIT_BYTES_MIN
 from meshbox.node.quantities import parse_duration, parse_size, show_duration, show_size
@@ -137,6 +138,26 @@ def _parse_retention(text: str) -> int:
     return Retention(parse_duration(text)).retention_ms
 
 
+def _parse_drain(text: str) -> int:
+    drain_ms = parse_duration(text)
+    if drain_ms > DRAIN_MS_MAX:
+        raise InvalidSetting(f"at most {show_duration(DRAIN_MS_MAX)} are allowed")
+    return drain_ms
+
+
+def _parse_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise InvalidSetting(
+            f"{text!r} is no address or network", hint="10.0.0.5, or 10.0.0.0/8"
+        ) from error
+
+
+def _parse_optional_path(text: str) -> Path | None:
+    return parse_path(text) if text != UNLIMITED else None
+
+
 def _parse_limit(text: str) -> int | None:
     if text == UNLIMITED:
         return None
@@ -165,6 +186,10 @@ def _show_target(endpoint: Endpoint | None) -> str:
 
 def _show_limit(size_bytes: int | None) -> str:
     return UNLIMITED if size_bytes is None else show_size(size_bytes)
+
+
+def _show_path(path: Path | None) -> str:
+    return UNLIMITED if path is None else str(path)
 
 
 def _show_switch(is_on: bool) -> bool:  # noqa: FBT001 - the value itself
@@ -196,6 +221,40 @@ SETTINGS: Final = (
         parse=parse_endpoint,
         show=_show_endpoint,
         metavar=_LISTENER,
+    ),
+    Setting(
+        key="https_certificate",
+        meaning="A PEM chain for a public name, shown to clients that ask for it. Read again when "
+        "it changes.",
+        default=UNLIMITED,
+        parse=_parse_optional_path,
+        show=_show_path,
+        metavar="PATH",
+    ),
+    Setting(
+        key="https_key",
+        meaning="The PEM key of https_certificate, without a password.",
+        default=UNLIMITED,
+        parse=_parse_optional_path,
+        show=_show_path,
+        metavar="PATH",
+    ),
+    Setting(
+        key="trusted_proxy",
+        meaning="A proxy, or a network of them, whose X-Forwarded-For is believed.",
+        default="",
+        parse=_parse_network,
+        metavar="ADDRESS[/BITS]",
+        separator=" ",
+        repeatable=True,
+    ),
+    Setting(
+        key="drain",
+        meaning="How long to serve on after SIGTERM, not ready and no longer announced.",
+        default="0s",
+        parse=_parse_drain,
+        show=show_duration,
+        metavar="DURATION",
     ),
     Setting(
         key="sync",

@@ -10,6 +10,7 @@ message begins with the place of the fault: an option, a variable, or a file and
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,6 +45,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
     http: Endpoint | None
     https: Endpoint | None
+    https_certificate: Path | None
+    https_key: Path | None
+    trusted_proxy: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    drain: int
+    """Milliseconds."""
     sync: Endpoint | None
     admin: Endpoint | None
     interface: tuple[str, ...]
@@ -220,6 +226,9 @@ def _check_together(settings: Settings, found: Mapping[str, _Found]) -> None:
         raise InvalidSetting(f"{found['generations'].label}: at least one is wanted")
     if len(settings.topic) > CARRIED_TOPICS_MAX:
         raise InvalidSetting(f"{found['topic'].label}: at most {CARRIED_TOPICS_MAX} are wanted")
+    if (settings.https_certificate is None) is not (settings.https_key is None):
+        given = "https_key" if settings.https_certificate is None else "https_certificate"
+        raise InvalidSetting(f"{found[given].label}: https_certificate and https_key go together")
     if settings.advertise is not None and settings.http is None:
         label = found["advertise"].label
         raise InvalidSetting(f"{label}: there is nothing to announce while http is off")

@@ -23,6 +23,7 @@ import pytest
 from meshbox.core.ids import parse_node_id
 from meshbox.identity.certificate import LEAF_NAME
 from meshbox.identity.tls import client_context
+from tests.identity.authority import Authority
 from tests.node.processes import FREE_PORTS, MESHBOX, RunningNode, clean_environment, meshbox
 
 DAY_MS = 86_400_000
@@ -164,6 +165,7 @@ def test_a_folder_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
         (["--peer", "10.0.0.1:1"], "error[setting.invalid]: --peer: "),
         (["--config", "/none.toml"], "error[setting.invalid]: --config: cannot read"),
         (["--no-such-option"], "error[usage.wrong]: "),
+        (["--https-key", "/k.pem"], "error[setting.invalid]: --https-key: https_certificate and"),
     ],
 )
 def test_a_bad_option_is_one_clear_line(tmp_path: Path, options: list[str], line: str) -> None:
@@ -207,6 +209,43 @@ def test_a_node_that_stops_is_alive_and_not_ready(start: StartNode) -> None:
             "node.stopping"
         ]
         assert node.wait() == 0
+
+
+def test_a_drained_node_serves_on_not_ready_until_it_is_told_again(start: StartNode) -> None:
+    node = start("node", "--drain", "5m")
+    node.process.send_signal(signal.SIGTERM)
+    until(lambda: asked(node, "/readyz")[0] == 503)
+    deposit(node, b"still taken")
+    assert node.document("inventory")["blobs"] == 1
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        urllib.request.urlopen(node.url() + "/health", timeout=10)
+    assert node.process.poll() is None
+    node.process.send_signal(signal.SIGTERM)
+    assert node.wait() == 0
+
+
+def test_a_drained_node_goes_by_itself_when_the_time_is_over(start: StartNode) -> None:
+    node = start("node", "--drain", "300ms")
+    began = time.monotonic()
+    node.process.send_signal(signal.SIGTERM)
+    assert node.wait() == 0
+    assert time.monotonic() - began > 0.3
+
+
+def test_a_public_name_and_the_node_id_are_both_proven(start: StartNode, tmp_path: Path) -> None:
+    authority = Authority()
+    chain, key = authority.issue(tmp_path, "mailbox.example.org")
+    node = start("node", "--https-certificate", str(chain), "--https-key", str(key))
+    host, _, port = node.ready["https"].rpartition(":")
+    browser = ssl.create_default_context(cadata=authority.pem)
+    pinned = client_context(parse_node_id(node.node_id))
+    for context, name in ((browser, "mailbox.example.org"), (pinned, LEAF_NAME)):
+        with (
+            socket.create_connection((host, int(port))) as plain,
+            context.wrap_socket(plain, server_hostname=name) as secure,
+        ):
+            secure.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+            assert secure.recv(12) == b"HTTP/1.1 200"
 
 
 def asked(node: RunningNode, path: str) -> tuple[int, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,11 @@ def test_there_is_a_field_for_each_setting() -> None:
         ("advertise", "10.0.0.1:80", Endpoint("10.0.0.1", 80)),
         ("internet", "https://a.example", WebAddress("https", Endpoint("a.example", 443))),
         ("internet", "http://[::1]:8080/", WebAddress("http", Endpoint("::1", 8080))),
+        ("https_certificate", "/etc/chain.pem", Path("/etc/chain.pem")),
+        ("https_key", "none", None),
+        ("trusted_proxy", "10.0.0.0/8", ip_network("10.0.0.0/8")),
+        ("trusted_proxy", "fd00::1", ip_network("fd00::1/128")),
+        ("drain", "30s", 30_000),
         ("store", "rocksdb", "rocksdb"),
         ("retention", "6d12h", 561_600_000),
         ("storage_limit", "10GB", 10**10),
@@ -76,6 +82,9 @@ def test_takes_a_peer(key: str) -> None:
         ("internet", "ftp://mailbox.example", "not the address of a mailbox"),
         ("internet", "https://mailbox.example:port", "not a port"),
         ("store", "cassandra", "not in this version"),
+        ("trusted_proxy", "10.0.0.1/8", "no address or network"),
+        ("trusted_proxy", "proxy.example", "no address or network"),
+        ("drain", "1h", "at most 5m"),
         ("store", "sqlite", "none of rocksdb"),
         ("retention", "8d", "retention is"),
         ("retention", "1h", "retention is"),
