@@ -87,6 +87,18 @@ def parse_endpoint(text: str) -> Endpoint | None:
     return None if text == LISTENER_OFF else _parse_host_port(text)
 
 
+def bare_host(host: str) -> str:
+    """`host` without its zone, which each side names in its own way; what is IPv4 within IPv6 (as
+    a socket for both tells it) as IPv4. By this two addresses of one machine are compared."""
+    bare = host.partition("%")[0]
+    try:
+        ip = ipaddress.ip_address(bare)
+    except ValueError:
+        return bare
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return str(mapped or ip)
+
+
 def _parse_host_port(text: str) -> Endpoint:
     if len(text) > ADDRESS_LENGTH_MAX:
         raise InvalidAddress(f"an endpoint of {len(text)} characters")

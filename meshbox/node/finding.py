@@ -108,6 +108,7 @@ class Finding:
             case NetworkChanged(addresses):
                 self._log.info("network.changed", addresses=list(addresses))
                 self._warnings.pop("discovery", None)
+                self._sync.network_changed()
             case Troubled(error):
                 self._log.warning("discovery.troubled", reason=error.code, detail=str(error))
                 self._warnings["discovery"] = str(error)

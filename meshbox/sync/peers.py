@@ -6,11 +6,11 @@ Bookkeeping without I/O but for a look at the routes; `service.py` acts on it.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from meshbox.core.address import Endpoint
+from meshbox.core.address import Endpoint, bare_host
 from meshbox.core.errors import IdentityMismatch
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import PEERS_MAX
@@ -51,6 +51,12 @@ class Peer:
     detail: str | None = None
     lost_ms: int = 0
     """Monotonic time of the last session's end, or of when it became known."""
+    has_moved: bool = False
+    """It announces no more the address of its session, which it did announce."""
+    is_doubtful: bool = False
+    """Its session began on another network, or at an address that it left: it may be dead."""
+    followed_s: float = float("-inf")
+    """When it was dialled last where it moved."""
     ended_sessions: list[int] = field(default_factory=lambda: [0, 0, 0, 0, 0])
     progress_ms: int | None = None
     misbehaved: int = 0
@@ -65,6 +71,29 @@ class Peer:
     def has_other_path(self) -> bool:
         """Whether what we send would leave by another address than its session's."""
         return self.path is not None and source_address(self.path[0]) != self.path[1]
+
+    def announced(self, endpoints: Iterable[Endpoint]) -> None:
+        """It announces `endpoints`, and no more what it did before."""
+        before = _hosts(self.heard)
+        self.heard = tuple(endpoints)
+        host = self.runner.peer_host if self.runner else None
+        if host in _hosts(self.endpoints):
+            self.has_moved = False
+        elif host in before:
+            self.has_moved = self.is_doubtful = True
+
+    def connected(self, runner: SessionRunner) -> None:
+        """`runner` is its session from now on."""
+        self.runner = runner
+        self.reason = self.detail = None
+        self.has_moved = self.is_doubtful = False
+
+    def disconnected(self, runner: SessionRunner, *, now_ms: int) -> None:
+        """`runner`, which was its session, ended."""
+        self.runner = None
+        self.reason, self.detail = runner.reason, runner.detail or None
+        self.has_moved = self.is_doubtful = False
+        self.lost_ms = now_ms
 
     def pause_s(self) -> float:
         """Seconds to wait before it is dialled again. A far peer was seen to be there: that it
@@ -154,7 +183,8 @@ class Peers:
 def stays(own: NodeId, peer: NodeId, old: SessionRunner, new: SessionRunner) -> SessionRunner:
     """Which of two sessions of one pair stays (design.md 7).
 
-    A newly proven session replaces an older one. Of two that crossed, dialled from both sides at
+    A newly proven session replaces an older one. (Also one that is doubtful: so it is not asked for
+    then.) Of two that crossed, dialled from both sides at
     once, the one from the smaller node id stays, so that both sides choose the same.
     """
     assert old.proven_ms is not None
@@ -164,6 +194,10 @@ def stays(own: NodeId, peer: NodeId, old: SessionRunner, new: SessionRunner) -> 
         return new
     ours_stays = own < peer
     return old if old.dialled == ours_stays else new
+
+
+def _hosts(endpoints: Iterable[Endpoint]) -> set[str]:
+    return {bare_host(endpoint.host) for endpoint in endpoints}
 
 
 def _counters(runner: SessionRunner) -> list[int]:

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Final, NamedTuple
 
+from meshbox.core.address import Endpoint, bare_host
 from meshbox.core.errors import MeshboxError, PeerError, PeerLost, PeerStalled
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import FRAMES_UNWRITTEN_MAX
@@ -55,7 +56,7 @@ class SessionRunner:
         store: MailboxStore,
         summaries: Summaries,
         *,
-        dialled: bool,
+        dialled_at: Endpoint | None,
         rates: Rates,
         clock: Clock,
         on_proven: Callable[[SessionRunner, NodeId], None],
@@ -63,7 +64,7 @@ class SessionRunner:
         on_store_error: Callable[[MeshboxError], None],
     ) -> None:
         self.session = session
-        self.dialled = dialled
+        self.dialled_at = dialled_at
         self.proven_ms: int | None = None
         self.bytes_in = 0
         self.bytes_out = 0
@@ -87,9 +88,20 @@ class SessionRunner:
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     @property
+    def dialled(self) -> bool:
+        """Whether this side dialled."""
+        return self.dialled_at is not None
+
+    @property
     def dialler_host(self) -> str | None:
         """See `FrameStream`."""
         return self._stream.dialler_host
+
+    @property
+    def peer_host(self) -> str | None:
+        """The address of the other side, as `bare_host` has it; a name where we dialled one."""
+        host = self.dialled_at.host if self.dialled_at else self.dialler_host
+        return None if host is None else bare_host(host)
 
     @property
     def ended(self) -> bool:

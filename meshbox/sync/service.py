@@ -49,11 +49,17 @@ from meshbox.sync.transport import FrameStream, Transport
 TICK_S: Final = 0.25
 """Seconds between ticks of the sessions: time-outs are in whole seconds."""
 
+FOLLOW_INTERVAL_S: Final = 5.0
+"""Seconds between two tries to follow a peer to where it moved: who forges what it announces may
+not have us dial at every word."""
+
 CROSSING_S: Final = 0.3
 """Seconds by which the larger node id lets the smaller dial first."""
 
 STOP_S: Final = 2.5
 """Seconds for the sessions' last words when the node stops: those of `LAST_WORDS_S` twice."""
+
+_REPLACED: Final = SessionReplaced.code, "another session with this peer took its place"
 
 Log = Callable[..., None]
 """Takes an event name and its fields, such as `log("peer.connected", peer=…)`."""
@@ -99,6 +105,8 @@ class SyncService:
         self._peers = Peers(rng)
         self._runners: dict[SessionRunner, asyncio.Future[None]] = {}
         self._dialling: dict[NodeId, Dialling] = {}
+        self._following: dict[NodeId, asyncio.Task[None]] = {}
+        self._followed: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
         self._returning: asyncio.Task[None] | None = None
         self._stopping = False
@@ -125,10 +133,13 @@ class SyncService:
         if source in CONFIGURED:
             peer.source, peer.named = source, tuple(endpoints)
         else:
-            peer.source, peer.heard = peer.source if peer.named else source, tuple(endpoints)
+            peer.source = peer.source if peer.named else source
+            peer.announced(endpoints)
         if source == INTERNET:
             peer.probe = Probe(lambda failure: self._not_reached(peer, failure))
         peer.backoff.reset()
+        if peer.has_moved:
+            self._begin_to_follow(peer)
         dialling = self._dialling.get(node_id)
         if dialling is not None and not dialling.task.done():
             dialling.announced()
@@ -144,14 +155,15 @@ class SyncService:
                 self._dialling[node_id].announced()
 
     def network_changed(self) -> None:
-        """Interfaces, addresses or routes are others: far peers may be reached from now on."""
+        """Interfaces, addresses or routes are others: peers may be reached from now on."""
         for peer in self._peers:
-            if peer.probe is None:
-                continue
             peer.backoff.reset()
-            peer.probe.hurry()
+            peer.is_doubtful = peer.runner is not None
             if peer.node_id in self._dialling:
                 self._dialling[peer.node_id].announced()
+            if peer.probe is None:
+                continue
+            peer.probe.hurry()
             if peer.runner is not None and peer.runner.dialled and peer.has_other_path:
                 peer.runner.close(PathChanged.code, "this node sends from another address now")
 
@@ -169,6 +181,9 @@ class SyncService:
         """Ends all sessions with a word and takes no more; within about 2 s."""
         self._stopping = True
         tasks = [dialling.task for dialling in self._dialling.values()]
+        tasks += self._followed
+        for following in self._following.values():
+            following.cancel()
         for peer in self._peers:
             if peer.runner is None and peer.node_id in self._dialling:
                 self._dialling[peer.node_id].task.cancel()
@@ -186,7 +201,7 @@ class SyncService:
 
     async def _answer(self, stream: FrameStream) -> None:
         """The answering side of a session."""
-        await self._run(stream, dialled=None)
+        await self._run(stream, dialled=None, at=None)
 
     def _dial_from_now_on(self, peer: Peer) -> None:
         ours_is_larger = self._identity.node_id > peer.node_id
@@ -198,13 +213,40 @@ class SyncService:
         dialling = self._dialling.get(peer.node_id)
         if dialling is not None and dialling.task is task:
             del self._dialling[peer.node_id]
+        self._log_bug(peer, task)
+
+    def _log_bug(self, peer: Peer, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (bug := task.exception()) is not None:
             self._log("peer.bug", peer=peer.node_id, error=repr(bug), exc_info=bug)
+
+    def _begin_to_follow(self, peer: Peer) -> None:
+        if peer.node_id not in self._following:
+            task = asyncio.create_task(self._follow(peer))
+            self._following[peer.node_id] = task
+            self._followed.add(task)
+            task.add_done_callback(lambda task: self._followed_enough(peer, task))
+
+    async def _follow(self, peer: Peer) -> None:
+        """Dials a peer that left the address of its session, until another one is proven, which it
+        then holds.
+
+        The old one stays meanwhile: what is announced may be forged.
+        """
+        while self._following.get(peer.node_id) is asyncio.current_task() and peer.has_moved:
+            await asyncio.sleep(peer.followed_s + FOLLOW_INTERVAL_S - _now_ms() / 1000)
+            peer.followed_s = _now_ms() / 1000
+            await self._dial(peer)
+
+    def _followed_enough(self, peer: Peer, task: asyncio.Task[None]) -> None:
+        self._followed.discard(task)
+        if self._following.get(peer.node_id) is task:
+            del self._following[peer.node_id]
+        self._log_bug(peer, task)
 
     async def _dial(self, peer: Peer) -> None:
         for endpoint in await self._likely(peer):
             async with self._transport.dial(peer.node_id, endpoint) as stream:
-                runner = await self._run(stream, dialled=peer.node_id)
+                runner = await self._run(stream, dialled=peer.node_id, at=endpoint)
             if runner.proven_ms is not None:
                 return
             if peer.runner is None:
@@ -234,7 +276,9 @@ class SyncService:
         addresses = ",".join(map(str, peer.endpoints))
         self._log("peer.unreachable", peer=peer.node_id, address=addresses, reason=failure.code)
 
-    async def _run(self, stream: FrameStream, *, dialled: NodeId | None) -> SessionRunner:
+    async def _run(
+        self, stream: FrameStream, *, dialled: NodeId | None, at: Endpoint | None
+    ) -> SessionRunner:
         session = Session(
             hello=await self._hello(answering=dialled is None),
             dialled=dialled,
@@ -248,7 +292,7 @@ class SyncService:
             stream,
             self._store,
             self._summaries,
-            dialled=dialled is not None,
+            dialled_at=at,
             rates=self._rates,
             clock=_now_ms,
             on_proven=self._proven,
@@ -302,13 +346,13 @@ class SyncService:
             return
         old = peer.runner
         if old is not None and not old.ended:
-            keep = stays(self._identity.node_id, node_id, old, runner)
-            loser = old if keep is runner else runner
-            loser.close(SessionReplaced.code, "another session with this peer took its place")
-            if loser is runner:
+            own = self._identity.node_id
+            if not peer.is_doubtful and stays(own, node_id, old, runner) is old:
+                runner.close(*_REPLACED)
                 return
-        peer.runner = runner
-        peer.reason = peer.detail = None
+            old.close(*_REPLACED)
+        peer.connected(runner)
+        self._following.pop(node_id, None)
         self._log("peer.connected", peer=node_id, dialled=runner.dialled)
 
     def _ended(self, runner: SessionRunner) -> None:
@@ -323,9 +367,7 @@ class SyncService:
             peer.misbehaved += 1
             peer.backoff.misbehaved(now_s=_now_ms() / 1000)
         if peer.runner is runner:
-            peer.runner = None
-            peer.reason, peer.detail = runner.reason, runner.detail or None
-            peer.lost_ms = _now_ms()
+            peer.disconnected(runner, now_ms=_now_ms())
             lasted_ms = _now_ms() - (runner.proven_ms or _now_ms())
             peer.backoff.succeeded(lasted_s=lasted_ms / 1000)
             self._log("peer.ended", peer=node_id, reason=runner.reason, detail=runner.detail)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from meshbox.core.address import (
     Endpoint,
     PeerAddress,
+    bare_host,
     parse_address,
     parse_endpoint,
     parse_target,
@@ -175,3 +176,17 @@ def test_a_listener_may_be_off_or_anywhere(text: str, endpoint: Endpoint | None)
 def test_off_is_nothing_to_dial() -> None:
     with pytest.raises(InvalidAddress, match="has no port"):
         parse_target("off")
+
+
+@pytest.mark.parametrize(
+    ("host", "bare"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("FE80:0:0::1%2", "fe80::1"),
+        ("south.local", "south.local"),
+    ],
+)
+def test_one_address_has_one_bare_host(host: str, bare: str) -> None:
+    assert bare_host(host) == bare

@@ -51,6 +51,9 @@ class Told:
     def peer_gone(self, node_id: NodeId) -> None:
         self.peers.append((node_id,))
 
+    def network_changed(self) -> None:
+        self.peers.append(("network",))
+
     def info(self, event: str, **_: object) -> None:
         self.events.append(event)
 
@@ -88,7 +91,7 @@ async def test_troubles_are_warned_of_until_the_network_changes() -> None:
     await heard(NetworkChanged(("10.0.0.2",)))
     assert warnings == {}
     assert told.events == ["discovery.troubled", "network.changed"]
-    assert told.peers == []
+    assert told.peers == [("network",)]
 
 
 async def test_a_clone_is_warned_of() -> None:

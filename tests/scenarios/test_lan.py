@@ -28,6 +28,8 @@ pytestmark = [pytest.mark.usefixtures("_needs_lab"), pytest.mark.timeout(240)]
 FOUND_S_MAX = 6.0
 """The promise is 2 s from when both run; machines are shared."""
 NOTICED_S_MAX = 10.0
+FOLLOWED_S_MAX = 2.0
+PATIENCE_S = 15.0
 EQUAL_S_MAX = 60.0
 BIG_BYTES = 40_000_000
 
@@ -181,6 +183,37 @@ def test_three_find_each_other_are_cut_and_catch_up(
             m.peer(o)["duplicates_in"] for m in (a, b, c) for o in (a, b, c) if m is not o
         ]
         assert sum(duplicates) == 0
+
+
+def are_anew(a: Machine, b: Machine, *, after: int) -> bool:
+    """Whether both have a session with the other that they began after so many."""
+    return a.is_connected(b) and b.is_connected(a) and min(sessions(a), sessions(b)) > after
+
+
+def sessions(machine: Machine) -> int:
+    """How many a machine ever began."""
+    return machine.node.log().count("peer.connected")
+
+
+def test_a_node_that_gets_another_address_is_followed(
+    tmp_path: Path, record_property: Record
+) -> None:
+    """One of the two dialled the session that is left, and then the other."""
+    topic = secrets.token_hex(32)
+    with lan(tmp_path, [[0], [0]]) as (lab, (a, b)):
+        connected((a, b), within_s=FOUND_S_MAX)
+        assert until(lambda: a.peer(b)["address"] and b.peer(a)["address"], seconds=PATIENCE_S)
+        for blobs, there in enumerate((b, a), start=1):
+            new, before = f"10.77.0.{100 + blobs}", max(sessions(a), sessions(b))
+            lab.ip(there.name, "addr", "del", f"{lab.address(there.name)}/16", "dev", "eth0")
+            lab.ip(there.name, "addr", "add", f"{new}/16", "dev", "eth0")
+            watch = Stopwatch()
+            there.store(write(1, logs=1), topic=topic)
+            assert until(lambda n=before: are_anew(a, b, after=n), seconds=PATIENCE_S)  # type: ignore[misc]
+            followed_s = watch.ms / 1000
+            record_property(f"followed_{blobs}_s", followed_s)
+            assert followed_s < FOLLOWED_S_MAX, (a.node.log(), b.node.log())
+            equal((a, b), blobs)
 
 
 def test_a_frozen_node_is_noticed_and_catches_up(tmp_path: Path, record_property: Record) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -14,7 +16,7 @@ from meshbox.core.errors import ListenFailed
 from meshbox.core.limits import BLOB_BYTES_MAX
 from meshbox.core.rate import BURST_S, RateLimit
 from meshbox.core.topics import OwnTopics
-from meshbox.identity.key import mint
+from meshbox.identity.key import Identity, mint
 from meshbox.sync import service as service_module
 from meshbox.sync.backoff import Backoff
 from meshbox.sync.runner import Rates
@@ -23,6 +25,7 @@ from tests.contract.material import blob, log_of, put
 from tests.sync.conftest import NewDisk
 from tests.sync.nodes import (
     LOOPBACK,
+    WITHIN_S,
     MemoryDisk,
     Node,
     Wire,
@@ -31,6 +34,8 @@ from tests.sync.nodes import (
     running,
     until,
 )
+
+FOLLOWED_S_MAX = 2.0
 
 
 async def test_two_are_equal_after_they_connect(new_disk: NewDisk) -> None:
@@ -277,6 +282,80 @@ async def test_a_static_peer_is_never_given_up() -> None:
         status = a.peer(b)
         assert status is not None
         assert (status.source, status.address) == ("static", str(wire.endpoint))
+
+
+HERE, THERE = "127.0.0.1", "127.0.0.2"
+
+
+def at(node: Node, *hosts: str) -> tuple[Endpoint, ...]:
+    return tuple(Endpoint(host, node.endpoint.port) for host in hosts)
+
+
+async def test_a_peer_that_moves_is_followed_before_its_old_session_ends() -> None:
+    async with running(MemoryDisk()) as a, anywhere() as b:
+        a.service.peer_found(b.node_id, at(b, HERE), "mdns")
+        await joined(a, b)
+        a.service.peer_found(b.node_id, at(b, THERE), "mdns")
+        await until(lambda: len(a.seen("peer.connected")) == 2, within_s=FOLLOWED_S_MAX)
+        await until(lambda: sessions(a) == sessions(b) == 1)
+        assert a.seen("peer.ended") == []
+        await b.put(range(3))
+        await equal(a, b)
+        a.service.peer_found(b.node_id, at(b, HERE), "mdns")
+        await asyncio.sleep(0.3)
+        assert len(a.seen("peer.connected")) == 2, "it may be forged: not at every word"
+        await until(lambda: len(a.seen("peer.connected")) == 3)
+
+
+async def test_who_dialled_us_and_moves_is_followed() -> None:
+    """Also where its id is the smaller: no dial crossed another, as it knows itself."""
+    small, large = sorted([mint(), mint()], key=lambda identity: identity.node_id)
+    async with running(MemoryDisk(), identity=large) as a, anywhere(identity=small) as b:
+        b.knows(a)
+        await joined(a, b)
+        b.service.network_changed()
+        a.service.peer_found(b.node_id, at(b, HERE, THERE), "mdns")
+        assert [told["dialled"] for told in a.seen("peer.connected")] == [False]
+        a.service.peer_found(b.node_id, at(b, THERE), "mdns")
+        await until(lambda: len(a.seen("peer.connected")) == 2, within_s=FOLLOWED_S_MAX)
+        assert a.seen("peer.connected")[1]["dialled"] is True
+
+
+async def test_other_addresses_come_and_go_without_another_session() -> None:
+    async with running(MemoryDisk()) as a, anywhere() as b:
+        a.service.peer_found(b.node_id, at(b, HERE), "mdns")
+        await joined(a, b)
+        elsewhere = "127.0.0.3"
+        for hosts in [(THERE, HERE), (elsewhere, HERE), (HERE,), (HERE, THERE)]:
+            a.service.peer_found(b.node_id, at(b, *hosts), "mdns")
+        a.service.peer_gone(b.node_id)
+        a.service.peer_found(b.node_id, at(b, THERE), "mdns")
+        await asyncio.sleep(0.3)
+        assert len(a.seen("peer.connected")) == 1
+
+
+async def test_on_another_network_who_waits_to_be_dialled_is_dialled_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Backoff, "next_s", lambda _: WITHIN_S)
+    async with running(MemoryDisk()) as a, running(MemoryDisk()) as b, Wire(b.endpoint) as wire:
+        wire.cut()
+        a.knows(b, via=wire.endpoint, source="static")
+        await until(lambda: a.seen("peer.unreachable"))
+        wire.heal()
+        a.service.network_changed()
+        await joined(a, b, within_s=FOLLOWED_S_MAX)
+
+
+@asynccontextmanager
+async def anywhere(identity: Identity | None = None) -> AsyncIterator[Node]:
+    """A node that listens on every address of this machine."""
+    node = Node(MemoryDisk(), identity=identity)
+    await node.start(Endpoint("0.0.0.0", 0))
+    try:
+        yield node
+    finally:
+        await node.stop()
 
 
 async def test_every_address_is_tried() -> None:
