@@ -17,6 +17,7 @@ from meshbox.core.inventory import LogRecord, Run
 from meshbox.core.retention import BUCKET_MS, HOUR_MS, RETENTION_MAX_MS, bucket_of
 from meshbox.core.session import lanes
 from meshbox.core.session.assembly import content_hash
+from meshbox.core.topics import RULE_BYTES
 from meshbox.storage.embedded.schema import blob_key
 from meshbox.storage.interface import BlobPage, Deposit, FeedPage, NewBlob, Outcome
 from meshbox.sync.service import SyncService
@@ -173,7 +174,7 @@ class MachineWatch:
             self._breaks("expired early", f"blob {seq}, {age_ms / HOUR_MS:.1f} h")
 
     def _cursor_kept(self, store: CheckedStore, cursor: bytes) -> None:
-        covered = self._truth.cursors.get(cursor)
+        covered = self._truth.cursors.get(cursor[RULE_BYTES:])
         if covered is None:
             return
         for record in covered.records:

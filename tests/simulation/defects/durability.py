@@ -67,7 +67,7 @@ def _(read: Any) -> Any:
 def _(commit: Any) -> Any:
     async def cursor_first(self: StoreRequests, request: Any) -> Any:
         if request.cursor is not None:
-            cursor = PeerCursor(self._peer, self._epoch_id, request.cursor)
+            cursor = PeerCursor(self._peer, self._epoch_id, self._rule + request.cursor)
             await self._store.commit(Deposit((), (cursor,)))
         return await commit(self, request)
 

@@ -9,6 +9,7 @@ from meshbox.core.ids import BlobClass
 from meshbox.core.inventory import Admission, LogDraft, LogRecord
 from meshbox.core.ranges import SEQ_END, SeqRanges
 from meshbox.core.session import assembly
+from meshbox.core.wanting import Wanted
 from meshbox.mailbox import fetch_plan
 from meshbox.sync.service import LedgerFilling
 from tests.simulation.planting import Defects
@@ -36,9 +37,11 @@ def _(new_in: Any) -> Any:
 
 @LOGS.defect("a verified blob is not wanted behind an opaque one", wanting, "wanted")
 def _(wanted: Any) -> Any:
-    def by_number(runs: Any, record: LogRecord | None, **how: Any) -> SeqRanges:
-        lacking: SeqRanges = wanted(runs, record, **how)
-        return lacking - record.seen if record is not None else lacking
+    def by_number(runs: Any, record: LogRecord | None, **how: Any) -> Wanted:
+        lacking: Wanted = wanted(runs, record, **how)
+        if record is None:
+            return lacking
+        return lacking._replace(ranges=lacking.ranges - record.seen)
 
     return by_number
 

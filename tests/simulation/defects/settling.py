@@ -9,7 +9,7 @@ from meshbox.core.session.asking import Asker
 from meshbox.core.session.claims import PeerClaims
 from meshbox.core.session.comparing import Comparison
 from meshbox.core.session.effects import Compared
-from meshbox.core.session.pages import OpenPages
+from meshbox.core.session.pages import Closing, OpenPages
 from meshbox.core.session.reading import FeedReader
 from meshbox.core.wants import WantLedger
 from tests.simulation.planting import Defects
@@ -47,7 +47,8 @@ def _(_: Any) -> Any:
         for page in done:
             page.closing = True
         cursors = [page.cursor for page in done if page.cursor]
-        return tuple(page.number for page in done), cursors[-1] if cursors else None
+        numbers = tuple(page.number for page in done)
+        return Closing(numbers, cursors[-1] if cursors else None, any(p.answers for p in done))
 
     return closing
 
