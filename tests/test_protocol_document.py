@@ -19,10 +19,14 @@ from meshbox.core.ids import (
     parse_topic,
 )
 from meshbox.core.inventory import Run
+from meshbox.core.limits import KIB
+from meshbox.core.ranges import SeqRanges
 from meshbox.core.reconcile import DIGEST_BYTES, Digest, Sketch, element_of, pack_symbols
 from meshbox.core.session.assembly import content_hash
+from meshbox.core.session.frames import Begun, PageRanges, Want
 from meshbox.core.topics import OwnTopics
 from meshbox.identity.proof import Challenge
+from meshbox.wire.encoding import FrameEncoder
 
 DOCUMENT = (Path(__file__).parents[1] / "docs/protocol.md").read_text(encoding="utf-8")
 KEY = bytes(range(16))
@@ -99,12 +103,18 @@ def vectors() -> list[tuple[str, str, str]]:
     covered = [str(at) for at, symbol in enumerate(alone.symbols) if symbol]
     rows += [
         ("covered below 4096", "author", " ".join(covered)),
+        ("want", "page 1, log 0: 7, of which 256 KiB of hello have come", want().hex()),
         ("content hash", "hello", content_hash(b"hello").hex()),
         ("topic carried", "topic", OwnTopics([parse_topic("topic")]).told(DIALLER_NONCE).hex()),
         ("node id", "server", id_of(SERVER_SEED)),
         ("proof", "dialler to server", signature().hex()),
     ]
     return rows
+
+
+def want() -> bytes:
+    begun = Begun(0, 7, content_hash(b"hello"), 256 * KIB)
+    return FrameEncoder().encode(Want(1, (PageRanges(0, SeqRanges.single(7)),), (begun,)))
 
 
 def class_of(letter: str) -> BlobClass:

@@ -271,6 +271,16 @@ RECEIVED_BYTES_MAX: Final = 8 * MIB
 """Bytes of blobs received from a peer and not committed, unless a single blob is larger: above it
 its stream is not read. As `WANT_BYTES_MAX`, which goes by what the offers say."""
 
+BEGINNINGS_MAX: Final = 64
+"""Blobs in parts of which a node keeps what came before a cut, and that one want names."""
+
+BEGINNINGS_BYTES_MAX: Final = BLOB_BYTES_MAX
+"""Bytes of all of them together: any one blob can be kept. In memory, beside what is on its way."""
+
+BEGINNINGS_KEPT_MS: Final = 24 * 3_600_000
+"""Milliseconds without a further part after which a beginning is forgotten: a place that has
+internet for an hour a day goes on tomorrow."""
+
 CURSORS_OFFERED_MAX: Final = 4
 """Cursors of one resume frame: one an epoch kept."""
 

@@ -29,6 +29,7 @@ from meshbox.core.errors import (
 from meshbox.core.filling import Filling
 from meshbox.core.ids import LogId, NodeId, node_key_of
 from meshbox.core.limits import BLOB_BYTES_MAX, FRAME_BYTES_LIMIT
+from meshbox.core.session.beginnings import Beginnings
 from meshbox.core.session.frames import Hello, Totals
 from meshbox.core.session.session import Session
 from meshbox.core.topics import ALL_TOPICS, OwnTopics
@@ -91,6 +92,7 @@ class SyncService:
         """
         self.failed: asyncio.Future[MeshboxError] = asyncio.get_running_loop().create_future()
         self.ledger = WantLedger()
+        self._beginnings = Beginnings()
         self._store = store
         self._summaries = Summaries(store)
         self._identity = identity
@@ -284,6 +286,7 @@ class SyncService:
             dialled=dialled,
             authenticator=self._authenticator,
             ledger=self.ledger,
+            beginnings=self._beginnings,
             carried=self._carried,
             now_ms=_now_ms(),
         )

@@ -30,6 +30,7 @@ from meshbox.core.ids import (
     parse_topic,
 )
 from meshbox.core.limits import (
+    BEGINNINGS_MAX,
     BLOB_BYTES_MAX,
     CARRIED_TOPICS_MAX,
     CURSOR_BYTES_MAX,
@@ -50,6 +51,7 @@ from meshbox.core.session.frames import (
     AskDifference,
     AskLogs,
     AskSketch,
+    Begun,
     BlobPart,
     Blobs,
     Difference,
@@ -268,7 +270,16 @@ def _ask_logs(message: pb.Frame) -> AskLogs:
 
 
 def _want(message: pb.Frame) -> Want:
-    return Want(message.want.page, _page_ranges(message.want.logs))
+    want = message.want
+    _bounded(len(want.begun), BEGINNINGS_MAX, "blobs begun")
+    begun = tuple(_begun(each) for each in want.begun)
+    return Want(want.page, _page_ranges(want.logs), begun)
+
+
+def _begun(begun: pb.Begun) -> Begun:
+    _bounded(begun.offset, BLOB_BYTES_MAX, "bytes of a blob begun")
+    whole = _sized(begun.content_hash, CONTENT_HASH_BYTES, "content hash")
+    return Begun(begun.log, begun.seq, whole, begun.offset)
 
 
 def _gone(message: pb.Frame) -> Gone:

@@ -71,7 +71,7 @@ class FrameEncoder:
             case AskLogs():
                 return pb.Frame(ask_logs=pb.AskLogs(keys=b"".join(frame.logs)))
             case Want():
-                return pb.Frame(want=pb.Want(page=frame.page, logs=_page_ranges(frame.logs)))
+                return pb.Frame(want=_want(frame))
             case Blobs():
                 return pb.Frame(blobs=pb.Blobs(blobs=[self._blob(part) for part in frame.parts]))
             case Gone():
@@ -163,6 +163,14 @@ def _difference(difference: Difference) -> pb.Difference:
         return pb.Difference(list_all=True)
     count = len(difference.elements)
     return pb.Difference(elements=pack(f"<{count}Q", *difference.elements))
+
+
+def _want(want: Want) -> pb.Want:
+    begun = [
+        pb.Begun(log=each.log, seq=each.seq, content_hash=each.content_hash, offset=each.offset)
+        for each in want.begun
+    ]
+    return pb.Want(page=want.page, logs=_page_ranges(want.logs), begun=begun)
 
 
 def _run(run: OfferedRun) -> pb.OfferedRun:

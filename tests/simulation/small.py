@@ -38,6 +38,8 @@ SMALL: Final[dict[str, object]] = {
     "RECEIVED_BYTES_MAX": 8 * KIB,
     "GONE_PROMISES_MAX": 40,
     "FRAMES_UNWRITTEN_MAX": 60,
+    "BEGINNINGS_MAX": 3,
+    "BEGINNINGS_BYTES_MAX": 128 * KIB,
     "SKETCH_SYMBOLS_MAX": 64,
     "SUMMARY_LOGS_MAX": 12,
     "LOGS_A_TURN": 2,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from meshbox.core.errors import FrameMalformed, FrameTooLarge
 from meshbox.core.limits import (
+    BEGINNINGS_MAX,
     BLOB_BYTES_MAX,
     CARRIED_TOPICS_MAX,
     CURSOR_BYTES_MAX,
@@ -90,6 +91,7 @@ ONE = pb.SeqRange(first=0, last=0)
         pb.Frame(ask_logs=pb.AskLogs()),
         pb.Frame(ask_logs=pb.AskLogs(keys=b"k" * 17)),
         pb.Frame(want=pb.Want(logs=[pb.LogRanges()])),
+        pb.Frame(want=pb.Want(begun=[pb.Begun(content_hash=b"h")])),
         pb.Frame(gone=pb.Gone(logs=[pb.LogRanges(ranges=[pb.SeqRange(first=2, last=1)])])),
         blob(content_hash=b"h"),
         blob(origin=1),
@@ -121,6 +123,8 @@ def test_malformed(message: pb.Frame) -> None:
         pb.Frame(
             want=pb.Want(logs=[pb.LogRanges(ranges=[ONE] * (WANT_RANGES_MAX + LOG_RANGES_MAX + 1))])
         ),
+        pb.Frame(want=pb.Want(begun=[pb.Begun(content_hash=bytes(32))] * (BEGINNINGS_MAX + 1))),
+        pb.Frame(want=pb.Want(begun=[pb.Begun(offset=BLOB_BYTES_MAX + 1)])),
         pb.Frame(blobs=pb.Blobs(blobs=[pb.Blob()] * (FRAME_BLOBS_MAX + 1))),
         blob(size_bytes=BLOB_BYTES_MAX + 1),
     ],

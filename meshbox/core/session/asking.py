@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from meshbox.core.ids import LogId, NodeId
 from meshbox.core.limits import WANT_RANGES_MAX, WANT_SEQS_LOG_MAX
 from meshbox.core.ranges import EMPTY, SeqRanges, union
-from meshbox.core.session.frames import PageRanges, Want
+from meshbox.core.session.frames import Begun, PageRanges, Want
 from meshbox.core.session.lanes import Budget, Lane, lane_of
 from meshbox.core.session.pages import OpenLog, OpenPage, OpenPages
 from meshbox.core.wants import WantLedger
@@ -121,15 +121,20 @@ class Asker:
         return self._budgets[log.lane].room_seqs(log.size_guess_bytes)
 
 
-def want_frames(page: int, wants: list[PageRanges]) -> Iterable[Want]:
-    """`wants` in frames of at most `WANT_RANGES_MAX` ranges."""
+def want_frames(page: int, wants: list[PageRanges], begun: list[Begun]) -> Iterable[Want]:
+    """`wants` in frames of at most `WANT_RANGES_MAX` ranges, each with what is `begun` of its."""
     batch: list[PageRanges] = []
     ranges = 0
     for want in wants:
         if batch and ranges + len(want.ranges) > WANT_RANGES_MAX:
-            yield Want(page, tuple(batch))
+            yield _want(page, batch, begun)
             batch, ranges = [], 0
         batch.append(want)
         ranges += len(want.ranges)
     if batch:
-        yield Want(page, tuple(batch))
+        yield _want(page, batch, begun)
+
+
+def _want(page: int, batch: list[PageRanges], begun: list[Begun]) -> Want:
+    places = {want.log for want in batch} if begun else ()
+    return Want(page, tuple(batch), tuple(each for each in begun if each.log in places))

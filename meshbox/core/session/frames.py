@@ -122,11 +122,21 @@ class PageRanges(NamedTuple):
     ranges: SeqRanges
 
 
+class Begun(NamedTuple):
+    """The reader has the first `offset` bytes of a wanted blob, if it is that of this hash."""
+
+    log: int
+    seq: int
+    content_hash: bytes
+    offset: int
+
+
 class Want(NamedTuple):
     """What the reader of a page asks for."""
 
     page: int
     logs: tuple[PageRanges, ...]
+    begun: tuple[Begun, ...] = ()
 
 
 class BlobPart(NamedTuple):

@@ -29,7 +29,8 @@ from meshbox.core.ids import NodeId
 from meshbox.core.limits import GONE_PROMISES_MAX, WANT_PATIENCE_MS, WANT_STALL_MS
 from meshbox.core.ranges import EMPTY, SeqRanges
 from meshbox.core.session.asking import Asker, want_frames
-from meshbox.core.session.assembly import Assembly
+from meshbox.core.session.assembly import Assembly, Unfinished
+from meshbox.core.session.beginnings import Beginnings
 from meshbox.core.session.effects import (
     Commit,
     Committed,
@@ -40,7 +41,15 @@ from meshbox.core.session.effects import (
     RefillRead,
     Send,
 )
-from meshbox.core.session.frames import Blobs, Gone, Offers, PageRanges, Settled
+from meshbox.core.session.frames import (
+    Begun,
+    BlobPart,
+    Blobs,
+    Gone,
+    Offers,
+    PageRanges,
+    Settled,
+)
 from meshbox.core.session.lanes import Lane
 from meshbox.core.session.pages import Closing, OpenLog, OpenPage, OpenPages
 from meshbox.core.session.refill import Refill
@@ -62,7 +71,15 @@ class _Commit:
 class FeedReader:
     """Settles one peer's feed."""
 
-    def __init__(self, *, peer: NodeId, ledger: WantLedger, carried: Carried, now_ms: int) -> None:
+    def __init__(
+        self,
+        *,
+        peer: NodeId,
+        ledger: WantLedger,
+        beginnings: Beginnings,
+        carried: Carried,
+        now_ms: int,
+    ) -> None:
         """`carried`: by this node."""
         self._carried = carried
         self.blobs_in = 0
@@ -72,7 +89,8 @@ class FeedReader:
         self._peer = peer
         self._ledger = ledger
         self._pages = OpenPages()
-        self._assembly = Assembly()
+        self._beginnings = beginnings
+        self._assembly = Assembly(peer, beginnings)
         self._commits: dict[int, _Commit] = {}
         self._asker = Asker(peer, ledger, self._pages)
         self._heard_ms = now_ms
@@ -110,6 +128,7 @@ class FeedReader:
         page = self._pages.page(request.page)
         first, page.assessed, page.reading = not page.assessed, True, False
         wants: list[PageRanges] = []
+        begun: list[Begun] = []
         for place, record in zip(request.places, result.records, strict=True):
             log = page.logs[place]
             lacking, passed = wanted(
@@ -134,7 +153,9 @@ class FeedReader:
                 self._heard_ms = self._heard_ms if was_waiting else now_ms
                 log.asked_node_ms = result.now_ms
                 wants.append(PageRanges(place, ask))
-        effects: list[Effect] = [Send(frame) for frame in want_frames(page.number, wants)]
+                begun += self._assembly.named(place, log.log, ask)
+        frames = want_frames(page.number, wants, begun)
+        effects: list[Effect] = [Send(frame) for frame in frames]
         return effects + self._close_pages(now_ms=now_ms) + self._ask_more(page)
 
     def blobs(self, frame: Blobs, *, now_ms: int) -> list[Effect]:
@@ -142,14 +163,18 @@ class FeedReader:
         self._heard_ms = self.progress_ms = now_ms
         whole: list[ReceivedBlob] = []
         taken: dict[tuple[int, int], list[int]] = {}
+        anew = False
         for part in frame.parts:
-            _, log = self._pages.answered(part.page, part.log)
+            page, log = self._pages.answered(part.page, part.log)
             seqs = taken.setdefault((part.page, part.log), [])
             if part.seq not in log.asked or (seqs and part.seq <= seqs[-1]):
                 raise BlobUnasked(f"blob {part.seq} of a log was not asked for")
             self._ledger.answered(self._peer, log.log, gained=EMPTY, now_ms=now_ms)
-            data = self._assembly.add(part)
-            if data is None:
+            data = self._assembly.add(part, log.log, now_ms=now_ms)
+            if isinstance(data, Unfinished):
+                if data is Unfinished.ANEW:
+                    self._take_back(page, part)
+                    anew = True
                 continue
             seqs.append(part.seq)
             whole.append(
@@ -163,7 +188,8 @@ class FeedReader:
                     data,
                 )
             )
-        return self._commit(whole, taken) if whole else []
+        effects = self._commit(whole, taken) if whole else []
+        return effects + self._ask_everywhere() if anew else effects
 
     def gone(self, frame: Gone, *, now_ms: int) -> list[Effect]:
         """The peer no longer has some of what was asked for."""
@@ -175,7 +201,7 @@ class FeedReader:
             self._gone_ranges += len(ranges)
             if self._gone_ranges > GONE_PROMISES_MAX:
                 raise PromiseBroken(f"more than {GONE_PROMISES_MAX} offered ranges were gone")
-            self._assembly.forget(frame.page, place, ranges)
+            self._assembly.forget(frame.page, place, log.log, ranges)
             self._ledger.broke_promise(self._peer, log.log)
             self._answer(page, log, ranges)
             self._asker.free(log, ranges.count)
@@ -210,6 +236,7 @@ class FeedReader:
 
     def tick(self, now_ms: int) -> list[Effect]:
         """Asks others' logs again after a while; `PeerStalled` after a long silence."""
+        self._beginnings.tick(now_ms)
         if self._asker.is_waiting and now_ms - self._heard_ms > WANT_STALL_MS and not self._commits:
             raise PeerStalled(f"nothing came for {WANT_STALL_MS} ms of what was asked for")
         if now_ms - self._retry_ms < WANT_PATIENCE_MS:
@@ -254,6 +281,13 @@ class FeedReader:
         log.asked -= ranges
         log.answered |= ranges
         page.set_open(log, log.open - ranges)
+
+    def _take_back(self, page: OpenPage, part: BlobPart) -> None:
+        """What was asked for came, and must be asked for again."""
+        log = page.logs[part.log]
+        log.asked -= SeqRanges.single(part.seq)
+        self._asker.free(log, 1)
+        page.short.add(part.log)
 
     def _settle(self, number: int, *, now_ms: int) -> Effect:
         for log in self._pages.remove(number).logs:

@@ -12,14 +12,14 @@ What was asked for and is not held is answered gone.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from meshbox.core.errors import BlobUnasked, FrameTooLarge
 from meshbox.core.ids import LogId
 from meshbox.core.limits import FRAME_BLOBS_MAX, FRAME_BYTES_MAX, WANT_SEQS_LOG_MAX
 from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
 from meshbox.core.session.effects import BlobsRead, Effect, HeldBlob, ReadBlobs, ReadPart, Send
-from meshbox.core.session.frames import BlobPart, Blobs, Gone, PageRanges, Want
+from meshbox.core.session.frames import Begun, BlobPart, Blobs, Gone, PageRanges, Want
 from meshbox.core.session.lanes import SEQS_ALL_MAX, Lane
 from meshbox.core.session.offering import OfferedPage
 
@@ -38,6 +38,13 @@ class _Wanted:
     place: int
     log: LogId
     ranges: SeqRanges
+    begun: tuple[Begun, ...]
+
+    def begins_at(self, blob: HeldBlob) -> int:
+        """The offset from which the peer needs `blob`."""
+        held = (blob.seq, blob.content_hash)
+        offsets = (b.offset for b in self.begun if (b.seq, b.content_hash) == held)
+        return next((offset for offset in offsets if offset < blob.size_bytes), 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +106,8 @@ class WantServer:
                 raise FrameTooLarge("more sequence numbers wanted than may be in flight")
             log = page.logs[place]
             queue = self._queues[Lane.BULK if log in bulk_logs else lane]
-            queue.wanted.append(_Wanted(frame.page, place, log, ranges))
+            begun = tuple(each for each in frame.begun if each.log == place)
+            queue.wanted.append(_Wanted(frame.page, place, log, ranges, begun))
         return self._pump()
 
     def blobs_read(self, request: ReadBlobs, result: BlobsRead) -> list[Effect]:
@@ -116,7 +124,7 @@ class WantServer:
             if moved < SEQ_END:
                 bulk_logs.add(wanted.log)
                 rest, wanted.ranges = wanted.ranges, EMPTY
-                self._bulk.wanted.append(_Wanted(wanted.page, wanted.place, wanted.log, rest))
+                self._bulk.wanted.append(replace(wanted, ranges=rest))
         while queue.wanted and not queue.wanted[0].ranges:
             queue.wanted.popleft()
         return effects + self._pump()
@@ -170,9 +178,10 @@ class WantServer:
         return not self._part_asked and all(wanted.log != log for wanted, _ in before)
 
     def _next_frame(self, queue: _Queue) -> Effect:
-        _, blob = queue.ready[0]
+        wanted, blob = queue.ready[0]
         if blob.data is None:
             self._part_asked = True
+            self._part_offset = self._part_offset or wanted.begins_at(blob)
             size = min(FRAME_BYTES_MAX, blob.size_bytes - self._part_offset)
             return ReadPart(blob, self._part_offset, size)
         parts: list[BlobPart] = []

@@ -22,6 +22,7 @@ from typing import Any
 from meshbox.core.errors import FrameUnexpected, PeerEnded, PeerError, PeerLost
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import RECEIVED_BYTES_MAX
+from meshbox.core.session.beginnings import Beginnings
 from meshbox.core.session.claims import PeerClaims
 from meshbox.core.session.comparing import Sketcher
 from meshbox.core.session.effects import (
@@ -79,7 +80,10 @@ class SessionState(Enum):
 
 
 class Session:
-    """One side of a session. `dialled` is the id that this side dialled; None: it answers."""
+    """One side of a session. `dialled` is the id that this side dialled; None: it answers.
+
+    `ledger` and `beginnings` are shared by all sessions of a node.
+    """
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class Session:
         dialled: NodeId | None,
         authenticator: Authenticator,
         ledger: WantLedger,
+        beginnings: Beginnings,
         carried: Carried = ALL_TOPICS,
         now_ms: int,
     ) -> None:
@@ -100,6 +105,7 @@ class Session:
         self._dialled = dialled
         self.carried = carried
         self._ledger = ledger
+        self._beginnings = beginnings
         self._claims = PeerClaims()
         self._server = WantServer()
         self._sender: FeedSender | None = None
@@ -231,7 +237,11 @@ class Session:
             return effects
         self.state = SessionState.OPEN
         self._reader = FeedReader(
-            peer=peer, ledger=self._ledger, carried=self.carried, now_ms=now_ms
+            peer=peer,
+            ledger=self._ledger,
+            beginnings=self._beginnings,
+            carried=self.carried,
+            now_ms=now_ms,
         )
         key = self._sketch_key()
         is_dialler = self._dialled is not None

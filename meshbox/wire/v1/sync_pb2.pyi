@@ -537,23 +537,62 @@ class LogRanges(_message.Message):
 Global___LogRanges: _TypeAlias = LogRanges  # noqa: Y015
 
 @_typing.final
+class Begun(_message.Message):
+    """The reader has the first `offset` bytes of a wanted blob: a sender whose blob has this hash goes on
+    from there, any other sends all of its own.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOG_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    CONTENT_HASH_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    log: _builtins.int
+    seq: _builtins.int
+    content_hash: _builtins.bytes
+    """BLAKE2b-256 of the whole blob"""
+    offset: _builtins.int
+    def __init__(
+        self,
+        *,
+        log: _builtins.int = ...,
+        seq: _builtins.int = ...,
+        content_hash: _builtins.bytes = ...,
+        offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_hash", b"content_hash", "log", b"log", "offset", b"offset", "seq", b"seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Begun: _TypeAlias = Begun  # noqa: Y015
+
+@_typing.final
 class Want(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_FIELD_NUMBER: _builtins.int
     LOGS_FIELD_NUMBER: _builtins.int
+    BEGUN_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     @_builtins.property
     def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogRanges]: ...
+    @_builtins.property
+    def begun(self) -> _containers.RepeatedCompositeFieldContainer[Global___Begun]:
+        """of those, at most 64"""
+
     def __init__(
         self,
         *,
         page: _builtins.int = ...,
         logs: _abc.Iterable[Global___LogRanges] | None = ...,
+        begun: _abc.Iterable[Global___Begun] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["logs", b"logs", "page", b"page"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "logs", b"logs", "page", b"page"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -561,7 +600,9 @@ Global___Want: _TypeAlias = Want  # noqa: Y015
 
 @_typing.final
 class Blob(_message.Message):
-    """A blob, or the part of one that begins at `offset`. Parts of a blob follow one another."""
+    """A blob, or the part of one that begins at `offset`. Parts of a blob follow one another, from 0 or
+    from where the reader said that it has begun it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

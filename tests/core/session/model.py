@@ -25,6 +25,7 @@ from meshbox.core.reconcile import (
 )
 from meshbox.core.retention import RETENTION_MAX_MS, Retention, bucket_of
 from meshbox.core.session.assembly import content_hash
+from meshbox.core.session.beginnings import Beginnings
 from meshbox.core.session.comparing import SYMBOLS_FIRST
 from meshbox.core.session.effects import (
     AwaitChange,
@@ -106,6 +107,7 @@ class ModelNode:
         self.key = bytes([number]) * 32
         self.node_id = node_id_of(self.key)
         self.ledger = WantLedger()
+        self.beginnings = Beginnings()
         self.blobs: dict[tuple[LogId, int], bytes] = {}
         self.records: dict[LogId, LogRecord] = {}
         self.cursors: dict[NodeId, list[bytes]] = {}
@@ -392,6 +394,7 @@ def _session(node: ModelNode, *, dialled: NodeId | None) -> Session:
         dialled=dialled,
         authenticator=TrustingAuthenticator(node.node_id),
         ledger=node.ledger,
+        beginnings=node.beginnings,
         carried=node.carried,
         now_ms=1_000,
     )
