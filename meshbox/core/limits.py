@@ -377,6 +377,12 @@ SYNC_RATE_BYTES_PER_S_MIN: Final = 128 * KIB
 """Bytes a second that an operator may bound sync to at the least: one frame then takes 2 seconds,
 after which a peer that waits for it would ask another."""
 
+WAY_OUT_SHARERS_MAX: Final = 64
+"""Nodes of a LAN that are counted as having the same way out; those with the lowest ids."""
+
+WAYS_OUT_MAX: Final = 16
+"""Internet mailboxes of one node: each has a connection, and a word in the hello."""
+
 SYNC_STREAMS_MAX: Final = 256
 """Sync connections and streams at a time: far above the mailboxes of one LAN."""
 

@@ -16,6 +16,7 @@ for the sake of a peer that broke a promise in it.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,7 +32,9 @@ from meshbox.core.limits import (
     WANT_TYPICAL_TIMES,
 )
 from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
+from meshbox.core.way_out import WayOut
 
+NO_WAYS: Final[Mapping[str, WayOut]] = {}
 _LEARNT_OF: Final = 4
 """One of so many parts of the moving average is the last time."""
 
@@ -49,6 +52,8 @@ class _LogWants:
     """When the owner was asked, until something of it is stored."""
     gained_ms: int = 0
     """When the log was first wanted or last gained a number."""
+    carrier: NodeId | None = None
+    """The owner that brought something last."""
 
 
 @dataclass(slots=True)
@@ -62,9 +67,14 @@ class _Hold:
 class WantLedger:
     """The wants of one node. Memory: the unsettled pages of the connected peers."""
 
-    __slots__ = ("_gained", "_gained_all", "_holds", "_logs", "_typical_ms", "_woken", "gains")
+    __slots__ = (
+        *("_gained", "_gained_all", "_holds", "_logs", "_typical_ms", "_ways", "_woken"),
+        "gains",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, ways: Mapping[str, WayOut] = NO_WAYS) -> None:
+        """`ways`: the ways out that are peers, by node id."""
+        self._ways = ways
         self.gains = 0
         """How often something was stored that a peer had brought."""
         self._gained: OrderedDict[LogId, int] = OrderedDict()
@@ -90,6 +100,8 @@ class WantLedger:
     def claim(self, peer: NodeId, log: LogId, *, now_ms: int) -> bool:
         """Whether `peer`, which must have been declared, may be asked for `log` now.
 
+        Of a way out that others share it may not before it is this node's turn (core/way_out.py),
+        but for a log of which it brought something last.
         If not, `take_woken` names it when the log is free; after `WANT_PATIENCE_MS`, or
         `WANT_TYPICAL_TIMES` the time that `peer` usually takes, without a word from the owner
         another claim succeeds.
@@ -97,6 +109,8 @@ class WantLedger:
         wants = self._logs[log]
         taken = wants.owner is not None and wants.owner != peer
         if taken and now_ms - wants.heard_ms < self._patience_ms(peer):
+            return False
+        if not self._is_due(peer, log, wants, now_ms):
             return False
         if taken or wants.asked_ms is None:
             wants.asked_ms = now_ms
@@ -113,10 +127,13 @@ class WantLedger:
         if gained:
             for other, lacking in wants.offered.items():
                 wants.offered[other] = lacking - gained
+                if other in self._ways and other != peer:
+                    self._ways[other].shown(log.key, now_ms=now_ms)
         if wants.owner != peer:
             return
         wants.heard_ms = now_ms
         if gained:
+            wants.carrier = peer
             self._learn(peer, wants, now_ms)
             self._count_hold(log, min(now_ms - wants.gained_ms, FILLING_GAIN_MS), now_ms)
             wants.gained_ms = now_ms
@@ -173,6 +190,18 @@ class WantLedger:
     def holds_remembered(self) -> int:
         """Logs whose holding back of the day is remembered."""
         return len(self._holds)
+
+    def _is_due(self, peer: NodeId, log: LogId, wants: _LogWants, now_ms: int) -> bool:
+        """Whether it is this node's turn to ask `peer`; if it is, it takes it."""
+        way = self._ways.get(peer)
+        if way is None or peer in (wants.owner, wants.carrier):
+            return True
+        typical_ms = self._typical_ms.get(peer, 0.0)
+        due_ms = way.due_ms(log.key, since_ms=wants.gained_ms, now_ms=now_ms, typical_ms=typical_ms)
+        if now_ms < due_ms:
+            return False
+        way.acting(log.key, now_ms=now_ms)
+        return True
 
     def _forget(self, peer: NodeId, log: LogId, wants: _LogWants) -> None:
         self.release(peer, log)

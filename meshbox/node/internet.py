@@ -24,6 +24,14 @@ from meshbox.sync.service import SyncService
 from meshbox.sync.status import PeerStatus
 
 
+def names(addresses: Sequence[InternetAddress]) -> tuple[str, ...]:
+    """What neighbours with the same mailboxes call them too (core/way_out.py)."""
+    return tuple(
+        address.node_id if isinstance(address, PeerAddress) else str(address)
+        for address in addresses
+    )
+
+
 class Internet:
     """All internet mailboxes of this node, in the order of the settings."""
 

@@ -43,7 +43,7 @@ from meshbox.mailbox.sweeping import run_sweeper
 from meshbox.mailbox.system_clock import TEST_CLOCK_VARIABLE, OperatingSystemClock
 from meshbox.node.data_folder import CONTROL_SOCKET_NAME, held
 from meshbox.node.finding import Finding
-from meshbox.node.internet import Internet
+from meshbox.node.internet import Internet, names
 from meshbox.node.listeners import Listener, listen
 from meshbox.node.log import Log
 from meshbox.node.loop_watch import LoopWatch
@@ -205,6 +205,7 @@ class Node:
                 incoming=RateLimit(self._settings.sync_rate_in),
                 outgoing=RateLimit(self._settings.sync_rate_out),
             ),
+            ways_out=names(self._settings.internet),
             on_dialled=lambda host: self._diallers.note(host, read_networks()),
         )
         self._outside["sync"] = sync.stop

@@ -22,7 +22,7 @@ from meshbox.core.address import Endpoint, PeerAddress
 from meshbox.core.errors import CallerError, InvalidSetting
 from meshbox.core.ids import Topic
 from meshbox.core.internet import InternetAddress
-from meshbox.core.limits import CARRIED_TOPICS_MAX
+from meshbox.core.limits import CARRIED_TOPICS_MAX, WAYS_OUT_MAX
 from meshbox.node.setting_table import (
     ENVIRONMENT_PREFIX,
     SETTINGS,
@@ -229,6 +229,8 @@ def _check_together(settings: Settings, found: Mapping[str, _Found]) -> None:
     if (settings.https_certificate is None) is not (settings.https_key is None):
         given = "https_key" if settings.https_certificate is None else "https_certificate"
         raise InvalidSetting(f"{found[given].label}: https_certificate and https_key go together")
+    if len(settings.internet) > WAYS_OUT_MAX:
+        raise InvalidSetting(f"{found['internet'].label}: at most {WAYS_OUT_MAX} are wanted")
     if settings.advertise is not None and settings.http is None:
         label = found["advertise"].label
         raise InvalidSetting(f"{label}: there is nothing to announce while http is off")

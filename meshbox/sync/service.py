@@ -43,6 +43,7 @@ from meshbox.sync.dialling import Dialling
 from meshbox.sync.peers import CONFIGURED, INTERNET, Peer, Peers, stays
 from meshbox.sync.probing import Probe, is_another
 from meshbox.sync.runner import NO_BOUND, Rates, SessionRunner
+from meshbox.sync.sharing import WaysOut
 from meshbox.sync.status import PeerStatus
 from meshbox.sync.summaries import Summaries
 from meshbox.sync.transport import FrameStream, Transport
@@ -84,14 +85,17 @@ class SyncService:
         log: Log,
         carried: OwnTopics = ALL_TOPICS,
         rates: Rates = NO_BOUND,
+        ways_out: Iterable[str] = (),
         on_dialled: Callable[[str], None] = _nobody_asks,
     ) -> None:
         """`rng` makes nonces: the system's, but for a simulation.
 
+        `ways_out` are the names of the internet mailboxes (sync/sharing.py).
         `on_dialled` hears the address of each peer that dialled us and proved its key.
         """
         self.failed: asyncio.Future[MeshboxError] = asyncio.get_running_loop().create_future()
-        self.ledger = WantLedger()
+        self.ways_out = WaysOut(identity.node_id, ways_out)
+        self.ledger = WantLedger(self.ways_out.by_name)
         self._beginnings = Beginnings()
         self._store = store
         self._summaries = Summaries(store)
@@ -256,7 +260,7 @@ class SyncService:
 
     async def _likely(self, peer: Peer) -> tuple[Endpoint, ...]:
         """Where to dial: of a far peer where it takes connections, once it does."""
-        if peer.probe is None:
+        if peer.probe is None or peer.runner is not None:
             return peer.endpoints
         peer.dialling = False
         reached = await peer.probe.reached(peer.endpoints)
@@ -326,6 +330,7 @@ class SyncService:
             software=self._software,
             totals=await self._totals(),
             topics=self._carried.told(nonce),
+            ways_out=self.ways_out.told(nonce),
         )
 
     async def _totals(self) -> Totals:
@@ -356,6 +361,7 @@ class SyncService:
             old.close(*_REPLACED)
         peer.connected(runner)
         self._following.pop(node_id, None)
+        self.ways_out.share(self._peers)
         self._log("peer.connected", peer=node_id, dialled=runner.dialled)
 
     def _ended(self, runner: SessionRunner) -> None:
@@ -371,6 +377,7 @@ class SyncService:
             peer.backoff.misbehaved(now_s=_now_ms() / 1000)
         if peer.runner is runner:
             peer.disconnected(runner, now_ms=_now_ms())
+            self.ways_out.share(self._peers)
             lasted_ms = _now_ms() - (runner.proven_ms or _now_ms())
             peer.backoff.succeeded(lasted_s=lasted_ms / 1000)
             self._log("peer.ended", peer=node_id, reason=runner.reason, detail=runner.detail)

@@ -43,6 +43,7 @@ from meshbox.core.limits import (
     SKETCH_SYMBOLS_MAX,
     SOFTWARE_LENGTH_MAX,
     WANT_RANGES_MAX,
+    WAYS_OUT_MAX,
 )
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.reconcile import DIGEST_BYTES, ELEMENT_BYTES, SYMBOL_BYTES, Digest
@@ -71,6 +72,7 @@ from meshbox.core.session.frames import (
     Want,
 )
 from meshbox.core.topics import TOPIC_HASH_BYTES
+from meshbox.core.way_out import WAY_HASH_BYTES
 from meshbox.wire.names import IN_FULL, NameRing
 from meshbox.wire.v1 import sync_pb2 as pb
 
@@ -208,14 +210,15 @@ def _hello(message: pb.Frame) -> Hello:
         blob_bytes_max=hello.blob_bytes_max,
         software=_short(hello.software, SOFTWARE_LENGTH_MAX, "software"),
         totals=Totals(hello.logs, hello.blobs, hello.bytes),
-        topics=_topics(hello.topics),
+        topics=_hashes(hello.topics, TOPIC_HASH_BYTES, CARRIED_TOPICS_MAX, "topics carried"),
+        ways_out=_hashes(hello.ways_out, WAY_HASH_BYTES, WAYS_OUT_MAX, "ways out"),
     )
 
 
-def _topics(told: bytes) -> bytes:
-    if len(told) % TOPIC_HASH_BYTES:
-        raise FrameMalformed("a topic carried is cut")
-    _bounded(len(told) // TOPIC_HASH_BYTES, CARRIED_TOPICS_MAX, "topics carried")
+def _hashes(told: bytes, size_bytes: int, count_max: int, what: str) -> bytes:
+    if len(told) % size_bytes:
+        raise FrameMalformed(f"the last of the {what} is cut")
+    _bounded(len(told) // size_bytes, count_max, what)
     return told
 
 

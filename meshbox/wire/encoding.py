@@ -146,6 +146,7 @@ def _hello(hello: Hello) -> pb.Hello:
         blobs=hello.totals.blobs,
         bytes=hello.totals.bytes,
         topics=hello.topics,
+        ways_out=hello.ways_out,
     )
 
 

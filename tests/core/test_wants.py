@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshbox.core.ids import LogId, Namespace, NodeId, parse_author, parse_topic
+from meshbox.core.ids import LogId, Namespace, NodeId, node_id_of, parse_author, parse_topic
 from meshbox.core.limits import (
     FILLING_DAY_MS,
     FILLING_GAIN_MS,
@@ -18,6 +18,7 @@ from meshbox.core.limits import (
 )
 from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
 from meshbox.core.wants import WantLedger
+from meshbox.core.way_out import STEP_MS, WayOut
 
 A, B, C = NodeId("a"), NodeId("b"), NodeId("c")
 LOG = LogId(Namespace.LOGS, parse_topic("t"), parse_author("w"))
@@ -211,3 +212,59 @@ def test_what_was_read_before_a_gain_is_known_to_be_old() -> None:
         ledger.answered(A, log, gained=SeqRanges.of(0, 1), now_ms=0)
     assert ledger.gained_since(LOG, before)
     assert ledger.gained_since(other, before), "what is forgotten is assumed"
+
+
+FAR, OWN, NEAR = (node_id_of(bytes([number]) * 32) for number in range(3))
+
+
+def shared(*, first: bool) -> tuple[WantLedger, LogId]:
+    """A ledger with a way out that a neighbour shares, and a log of which this node, or the
+    neighbour, is the first to ask there."""
+    way = WayOut(OWN)
+    way.share([NEAR])
+    for number in range(100):
+        log = LOG._replace(author=parse_author(f"w{number}"))
+        if (way.due_ms(log.key, since_ms=0, now_ms=0) == 0) is first:
+            break
+    ledger = WantLedger({FAR: way})
+    ledger.declare(FAR, log, TEN, now_ms=0)
+    return ledger, log
+
+
+def test_a_way_out_is_asked_at_once_by_the_first_and_later_by_the_second() -> None:
+    ledger, log = shared(first=True)
+    assert ledger.claim(FAR, log, now_ms=0)
+    ledger, log = shared(first=False)
+    assert not ledger.claim(FAR, log, now_ms=STEP_MS - 1)
+    assert ledger.claim(FAR, log, now_ms=STEP_MS)
+
+
+def test_what_the_lan_shows_is_evidence() -> None:
+    ledger, log = shared(first=False)
+    ledger.declare(NEAR, log, TEN, now_ms=1_000)
+    assert ledger.claim(NEAR, log, now_ms=1_000)
+    ledger.answered(NEAR, log, gained=SeqRanges.single(0), now_ms=2_000)
+    ledger.declare(NEAR, log, EMPTY, now_ms=2_000)
+    assert FAR in ledger.take_woken()
+    assert not ledger.claim(FAR, log, now_ms=2_000 + STEP_MS - 1)
+    assert ledger.claim(FAR, log, now_ms=2_000 + STEP_MS)
+
+
+def test_who_carries_goes_on() -> None:
+    ledger, log = shared(first=False)
+    assert ledger.claim(FAR, log, now_ms=STEP_MS)
+    ledger.answered(FAR, log, gained=SeqRanges.single(0), now_ms=STEP_MS)
+    ledger.release(FAR, log)
+    assert ledger.claim(FAR, log, now_ms=STEP_MS)
+
+
+def test_being_refused_by_another_rule_is_no_missed_turn() -> None:
+    ledger, log = shared(first=False)
+    ledger.declare(NEAR, log, TEN, now_ms=0)
+    for now_ms in range(STEP_MS, 10 * STEP_MS, 100):
+        assert ledger.claim(NEAR, log, now_ms=now_ms)
+        assert not ledger.claim(FAR, log, now_ms=now_ms)
+    ledger.declare(NEAR, log, EMPTY, now_ms=0)
+    ledger.declare(FAR, log, EMPTY, now_ms=0)
+    ledger.declare(FAR, log, TEN, now_ms=10 * STEP_MS)
+    assert not ledger.claim(FAR, log, now_ms=11 * STEP_MS - 1)

@@ -108,6 +108,7 @@ def test_a_bad_file_is_told_with_its_key(tmp_path: Path, toml: str, message: str
         ({}, {"MESHBOX_RETENTION": "9d"}, "^MESHBOX_RETENTION: retention is"),
         ({"peer": ["nonsense"]}, {}, "^--peer: 'nonsense' does not begin"),
         ({"internet": ["https://x/y"]}, {}, "^--internet: 'https://x/y' is not the address"),
+        ({"internet": [f"https://{n}.example" for n in range(17)]}, {}, "^--internet: at most 16"),
         ({"store": "cassandra"}, {}, "^--store: the store cassandra is not in this version"),
         ({"http": "off", "advertise": "10.0.0.1:80"}, {}, "^--advertise: there is nothing"),
         ({"advertise": "example.org:80"}, {}, "^--advertise: 'example.org' cannot be announced"),

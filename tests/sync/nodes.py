@@ -15,7 +15,7 @@ import contextlib
 import hashlib
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -106,8 +106,10 @@ class Node:
         carried: OwnTopics = ALL_TOPICS,
         rates: Rates = ANY_RATE,
         allocation: Allocation = UNLIMITED,
+        ways_out: Iterable[str] = (),
     ) -> None:
         self.carried = carried
+        self.ways_out = tuple(ways_out)
         self.rates = rates
         self.disk = disk
         self.identity = identity or mint()
@@ -158,6 +160,7 @@ class Node:
             node_version="test",
             carried=self.carried,
             rates=self.rates,
+            ways_out=self.ways_out,
             log=self._log,
         )
         self._bound = await self._service.start(endpoint)

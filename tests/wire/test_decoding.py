@@ -21,10 +21,12 @@ from meshbox.core.limits import (
     REASON_LENGTH_MAX,
     SKETCH_SYMBOLS_MAX,
     WANT_RANGES_MAX,
+    WAYS_OUT_MAX,
 )
 from meshbox.core.reconcile import DIGEST_BYTES, ELEMENT_BYTES, SYMBOL_BYTES
 from meshbox.core.session.frames import End, Frame
 from meshbox.core.topics import TOPIC_HASH_BYTES
+from meshbox.core.way_out import WAY_HASH_BYTES
 from meshbox.wire.decoding import FrameDecoder
 from meshbox.wire.encoding import FrameEncoder
 from meshbox.wire.v1 import sync_pb2 as pb
@@ -73,6 +75,7 @@ ONE = pb.SeqRange(first=0, last=0)
         hello(leaf_fingerprint=b"f"),
         hello(software="new\nline"),
         hello(topics=b"t" * (TOPIC_HASH_BYTES + 1)),
+        hello(ways_out=b"w" * (WAY_HASH_BYTES - 1)),
         pb.Frame(proof=pb.Proof(signature=b"s")),
         pb.Frame(sketch=pb.Sketch(digest=b"d")),
         pb.Frame(difference=pb.Difference(elements=b"e")),
@@ -109,6 +112,7 @@ def test_malformed(message: pb.Frame) -> None:
     "message",
     [
         hello(topics=bytes((CARRIED_TOPICS_MAX + 1) * TOPIC_HASH_BYTES)),
+        hello(ways_out=bytes((WAYS_OUT_MAX + 1) * WAY_HASH_BYTES)),
         pb.Frame(resume=pb.Resume(cursors=[b"c"] * (CURSORS_OFFERED_MAX + 1))),
         pb.Frame(resume=pb.Resume(cursors=[b"c" * (CURSOR_BYTES_MAX + 1)])),
         pb.Frame(sketch=pb.Sketch(symbols=bytes((SKETCH_SYMBOLS_MAX + 1) * SYMBOL_BYTES))),

@@ -86,6 +86,7 @@ hellos = st.builds(
     software=st.just("meshbox/1"),
     totals=st.builds(Totals, u64, u64, u64),
     topics=st.sampled_from([0, 1, 3]).flatmap(lambda count: sized(8 * count)),
+    ways_out=st.sampled_from([0, 1, 3]).flatmap(lambda count: sized(8 * count)),
 )
 frames = st.one_of(
     hellos,

@@ -40,6 +40,8 @@ class Hello(NamedTuple):
     totals: Totals = Totals()
     topics: bytes = b""
     """The topics carried (core/topics.py); empty: all."""
+    ways_out: bytes = b""
+    """The internet mailboxes that it is configured with (core/way_out.py)."""
 
 
 class Proof(NamedTuple):

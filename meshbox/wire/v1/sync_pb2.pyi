@@ -129,6 +129,7 @@ class Hello(_message.Message):
     BLOBS_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
     TOPICS_FIELD_NUMBER: _builtins.int
+    WAYS_OUT_FIELD_NUMBER: _builtins.int
     version_min: _builtins.int
     version_max: _builtins.int
     node_key: _builtins.bytes
@@ -153,6 +154,11 @@ class Hello(_message.Message):
     """The topics that this node carries, so that it is offered no others: BLAKE2b-64 of each, keyed
     with `nonce`, ascending, one after the other, at most 1,024. Empty: all topics.
     """
+    ways_out: _builtins.bytes
+    """The internet mailboxes that this node is configured with, so that the nodes of a LAN which have
+    the same one do not all carry the same: BLAKE2b-64 of the name of each (a node id as text, or
+    `https://HOST[:PORT]`), keyed with `nonce`, ascending, one after the other, at most 16.
+    """
     def __init__(
         self,
         *,
@@ -169,10 +175,11 @@ class Hello(_message.Message):
         blobs: _builtins.int = ...,
         bytes: _builtins.int = ...,
         topics: _builtins.bytes = ...,
+        ways_out: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_bytes_max", b"blob_bytes_max", "blobs", b"blobs", "bytes", b"bytes", "epoch_id", b"epoch_id", "frame_bytes_max", b"frame_bytes_max", "leaf_fingerprint", b"leaf_fingerprint", "logs", b"logs", "node_key", b"node_key", "nonce", b"nonce", "software", b"software", "topics", b"topics", "version_max", b"version_max", "version_min", b"version_min"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_bytes_max", b"blob_bytes_max", "blobs", b"blobs", "bytes", b"bytes", "epoch_id", b"epoch_id", "frame_bytes_max", b"frame_bytes_max", "leaf_fingerprint", b"leaf_fingerprint", "logs", b"logs", "node_key", b"node_key", "nonce", b"nonce", "software", b"software", "topics", b"topics", "version_max", b"version_max", "version_min", b"version_min", "ways_out", b"ways_out"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
