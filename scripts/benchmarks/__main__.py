@@ -19,6 +19,7 @@ from scripts.benchmarks.deposits import deposits, deposits_batch
 from scripts.benchmarks.expire import expire
 from scripts.benchmarks.faults import BenchFailed
 from scripts.benchmarks.idle import idle
+from scripts.benchmarks.internet_return import internet_return
 from scripts.benchmarks.loop import run
 from scripts.benchmarks.machine import describe, is_in_memory
 from scripts.benchmarks.mesh import mesh
@@ -39,6 +40,7 @@ BENCHMARKS: Final[dict[str, Callable[[Options], Awaitable[Figures]]]] = {
     "propagation": propagation,
     "catchup": catchup,
     "mesh": mesh,
+    "internet-return": internet_return,
     "strangers": strangers,
     "open": open_store,
     "expire": expire,
@@ -118,7 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--dir", type=Path, help="a folder on a disk, for the nodes (/var/tmp)")
     add("--seconds", type=float, help="of each measured stretch")
     add(
-        "--blobs", type=_positive, help="how many are stored: poll-idle, mixed, catchup, mesh, open"
+        "--blobs",
+        type=_positive,
+        help="how many are stored: poll-idle, mixed, catchup, mesh, internet-return, open",
     )
     add("--nodes", type=_positive, help="of propagation (2) and mesh (10)")
     add("--backlog", type=int, default=0, help="blobs to catch up on meanwhile: propagation (0)")
