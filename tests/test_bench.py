@@ -44,6 +44,7 @@ SMALL = {
     "open": ["--blobs=100"],
     "expire": ["--blobs=100", "--seconds=0.5"],
     "idle": ["--seconds=0.5"],
+    "crowd": ["--seconds=0.5", "--nodes=5"],
 }
 """Each benchmark, and what makes it quick."""
 
@@ -60,6 +61,7 @@ PRINCIPAL = {
     "expire": {"expire.100.time", "expire.100.max"},
     "open": {f"open.{n}.{what}" for n in (0, 100) for what in ("ready", "rss", "disk")},
     "idle": {"idle.a_cpu"},
+    "crowd": {"crowd.5.memory", "crowd.5.deliver", "crowd.5.outage"},
 }
 
 

@@ -383,8 +383,9 @@ WAY_OUT_SHARERS_MAX: Final = 64
 WAYS_OUT_MAX: Final = 16
 """Internet mailboxes of one node: each has a connection, and a word in the hello."""
 
-SYNC_STREAMS_MAX: Final = 256
-"""Sync connections and streams at a time: far above the mailboxes of one LAN."""
+SYNC_STREAMS_MAX: Final = 2_048
+"""Sync connections and streams at a time: of an internet mailbox for a thousand islands, each of
+which may be here twice for a while. One costs 0.2 MB (docs/scale.md)."""
 
 PEERS_MAX: Final = 1_024
 """Peers remembered; an unconnected one that nobody configured is forgotten first."""

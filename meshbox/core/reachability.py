@@ -10,7 +10,7 @@ connections in: until one does it is unknown, and it is unknown again on other n
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -63,13 +63,16 @@ class Diallers:
     def __init__(self) -> None:
         self._seen: dict[Family, Networks] = {}
 
-    def note(self, host: str, networks: Iterable[Network]) -> None:
-        """The address `host` dialled us, and proved a key, while we were on `networks`."""
+    def note(self, host: str, networks: Callable[[], Iterable[Network]]) -> None:
+        """The address `host` dialled us, and proved a key. `networks` tells which we are on now; it
+        costs a millisecond, so it is asked only about an address that may be from beyond them."""
         ip = ipaddress.ip_address(host.partition("%")[0])
         if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
             ip = ip.ipv4_mapped
-        own = list(networks)
-        if ip.is_global and not any(ip in network for network in own):
+        if not ip.is_global:
+            return
+        own = list(networks())
+        if not any(ip in network for network in own):
             family = Family.IPV4 if ip.version == 4 else Family.IPV6
             self._seen[family] = _of_family(own, family)
 

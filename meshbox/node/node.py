@@ -206,7 +206,7 @@ class Node:
                 outgoing=RateLimit(self._settings.sync_rate_out),
             ),
             ways_out=names(self._settings.internet),
-            on_dialled=lambda host: self._diallers.note(host, read_networks()),
+            on_dialled=lambda host: self._diallers.note(host, read_networks),
         )
         self._outside["sync"] = sync.stop
         sync.failed.add_done_callback(lambda failed: self._fail(failed.result()))

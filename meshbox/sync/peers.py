@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from meshbox.core.address import Endpoint, bare_host
-from meshbox.core.errors import IdentityMismatch
+from meshbox.core.errors import HandshakeTimeout, IdentityMismatch
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import PEERS_MAX
 from meshbox.discovery.routes import source_address
@@ -28,6 +28,9 @@ INTERNET = "internet"
 INBOUND = "inbound"
 CONFIGURED = frozenset({STATIC, INTERNET})
 """Where peers come from that are dialled for as long as the node runs, at the addresses named."""
+
+
+_NOT_SOON_OVER: Final = frozenset({IdentityMismatch.code, HandshakeTimeout.code})
 
 
 @dataclass(slots=True)
@@ -97,9 +100,9 @@ class Peer:
 
     def pause_s(self) -> float:
         """Seconds to wait before it is dialled again. A far peer was seen to be there: that it
-        is another is not over soon, whatever else may be."""
+        is another is not over soon, nor that it has more to greet than it can."""
         wait_s = self.backoff.next_s()
-        if self.probe is None or self.reason == IdentityMismatch.code:
+        if self.probe is None or self.reason in _NOT_SOON_OVER:
             return wait_s
         return min(wait_s, PROBE_S)
 

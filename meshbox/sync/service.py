@@ -58,6 +58,10 @@ not have us dial at every word."""
 CROSSING_S: Final = 0.3
 """Seconds by which the larger node id lets the smaller dial first."""
 
+TOTALS_S: Final = 1.0
+"""Seconds for which what this node holds is told to newcomers as it was: counting it looks at the
+disk, and after an outage a thousand peers come back at once."""
+
 STOP_S: Final = 2.5
 """Seconds for the sessions' last words when the node stops: those of `LAST_WORDS_S` twice."""
 
@@ -115,6 +119,8 @@ class SyncService:
         self._followed: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
         self._returning: asyncio.Task[None] | None = None
+        self._totals_told = Totals()
+        self._totals_until_ms = 0
         self._stopping = False
 
     @property
@@ -334,13 +340,17 @@ class SyncService:
         )
 
     async def _totals(self) -> Totals:
+        if _now_ms() < self._totals_until_ms:
+            return self._totals_told
         try:
             held = await self._store.statistics()
         except MeshboxError:
             # Of no use but to people. The session's first request meets the same fault, and ends
             # it with the store's code.
             return Totals()
-        return Totals(held.logs, held.blobs, held.bytes)
+        self._totals_told = Totals(held.logs, held.blobs, held.bytes)
+        self._totals_until_ms = _now_ms() + round(TOTALS_S * 1_000)
+        return self._totals_told
 
     def _proven(self, runner: SessionRunner, node_id: NodeId) -> None:
         if runner.dialler_host is not None:

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from scripts.benchmarks.baseline import WRITES
 from scripts.benchmarks.catchup import catchup
+from scripts.benchmarks.crowd import crowd
 from scripts.benchmarks.deposits import deposits, deposits_batch
 from scripts.benchmarks.expire import expire
 from scripts.benchmarks.faults import BenchFailed
@@ -45,6 +46,7 @@ BENCHMARKS: Final[dict[str, Callable[[Options], Awaitable[Figures]]]] = {
     "open": open_store,
     "expire": expire,
     "idle": idle,
+    "crowd": crowd,
 }
 
 _ON_DISK: Final = Path("/var/tmp")  # noqa: S108 - kept on disk where /tmp is in memory
@@ -124,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_positive,
         help="how many are stored: poll-idle, mixed, catchup, mesh, internet-return, open",
     )
-    add("--nodes", type=_positive, help="of propagation (2) and mesh (10)")
+    add("--nodes", type=_positive, help="of propagation (2), mesh (10), crowd (1000)")
     add("--backlog", type=int, default=0, help="blobs to catch up on meanwhile: propagation (0)")
     add("--dialect", choices=list(DIALECTS), default="blips", help="the API generation (blips)")
     add("--baseline", choices=list(WRITES), default="rocksdb", help="of deposits (rocksdb)")

@@ -77,6 +77,12 @@ class Process:
         """The end of what it wrote to standard error."""
         return self._log.read_text(errors="replace")[-_LOG_END:]
 
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._child.kill()
+        self._child.wait()
+        self._close()
+
     def end(self) -> None:
         """SIGTERM, and SIGKILL when that was not enough."""
         self._child.terminate()
@@ -85,6 +91,9 @@ class Process:
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
+        self._close()
+
+    def _close(self) -> None:
         for pipe in (self._child.stdin, self._child.stdout):
             if pipe is not None:
                 pipe.close()
@@ -223,6 +232,11 @@ class Stage:
         """Ends one process, whose folder stays."""
         self._processes.remove(process)
         process.end()
+
+    def kill(self, process: Process) -> None:
+        """Kills one process, whose folder stays."""
+        self._processes.remove(process)
+        process.kill()
 
     def _start(
         self,

@@ -46,7 +46,7 @@ def dialled(diallers: Diallers, family: Family, networks: list = HOME) -> bool:
 )
 def test_a_peer_from_beyond_shows_that_its_family_reaches_us(host: str, family: Family) -> None:
     diallers = Diallers()
-    diallers.note(host, HOME)
+    diallers.note(host, lambda: HOME)
     assert [each for each in Family if dialled(diallers, each)] == [family]
 
 
@@ -56,14 +56,14 @@ def test_a_peer_from_beyond_shows_that_its_family_reaches_us(host: str, family: 
 )
 def test_a_neighbour_shows_nothing(host: str) -> None:
     diallers = Diallers()
-    diallers.note(host, HOME)
+    diallers.note(host, lambda: HOME)
     assert not any(dialled(diallers, family) for family in Family)
 
 
 def test_on_other_networks_it_is_unknown_again_for_the_family_that_moved() -> None:
     diallers = Diallers()
-    diallers.note("9.9.9.9", HOME)
-    diallers.note("2a01:4f8:9:9::9", HOME)
+    diallers.note("9.9.9.9", lambda: HOME)
+    diallers.note("2a01:4f8:9:9::9", lambda: HOME)
     assert not dialled(diallers, Family.IPV4, ELSEWHERE)
     assert dialled(diallers, Family.IPV6, ELSEWHERE)
     assert dialled(diallers, Family.IPV4)
@@ -74,7 +74,7 @@ def test_any_address_is_taken_and_shows_one_family_at_most(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
     diallers = Diallers()
-    diallers.note(str(address), HOME)
+    diallers.note(str(address), lambda: HOME)
     assert sum(dialled(diallers, family) for family in Family) <= 1
 
 
