@@ -625,6 +625,32 @@ async def test_small_caches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     await harness.close()
 
 
+async def test_a_blob_that_many_ask_for_is_read_once_and_never_when_replaced() -> None:
+    harness = MemoryHarness()
+    store = await harness.open()
+    large = bytes(caches.BLOB_BYTES_MAX + 1)
+    await put(store, blob(store, 0, b"opaque", blob_class=BlobClass.OPAQUE), blob(store, 1, large))
+
+    async def data(*, whole_bytes_max: int = len(large)) -> list[bytes | None]:
+        page = await store.read(
+            [(LOG, SeqRanges.of(0, 2))],
+            blobs_max=2,
+            bytes_max=10 * len(large),
+            whole_bytes_max=whole_bytes_max,
+        )
+        return [found.data for found in page.blobs]
+
+    assert await data() == [b"opaque", large]
+    assert await data(whole_bytes_max=5) == [None, None]
+    assert harness.gate is not None
+    harness.gate.reads = 0
+    assert await data() == [b"opaque", large]
+    assert harness.gate.reads == 1, "for the large one alone"
+    await put_one(store, blob(store, 0, b"verified", blob_class=BlobClass.VERIFIED))
+    assert await data() == [b"verified", large]
+    await harness.close()
+
+
 async def test_the_sweep_of_an_idle_store_writes_nothing_twice() -> None:
     harness = MemoryHarness()
     store = await harness.open()

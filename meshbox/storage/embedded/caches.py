@@ -15,6 +15,7 @@ from meshbox.core.bounded_cache import BoundedCache
 from meshbox.core.ids import LogKey, Namespace, Topic
 from meshbox.core.inventory import LogRecord
 from meshbox.core.ranges import SEQ_END
+from meshbox.storage.interface import StoredBlob
 
 RECORDS_COUNT_MAX: Final = 20_000
 """Parsed records remembered: about 1 KB each when logs are ordinary."""
@@ -24,6 +25,15 @@ TOPICS_COUNT_MAX: Final = 10_000
 """Topics whose logs are remembered."""
 TOPICS_WEIGHT_MAX: Final = 16 * 1024 * 1024
 """About the bytes of memory of all of them."""
+BLOBS_COUNT_MAX: Final = 4_096
+"""Blobs remembered: what many ask for one after another, since it is new."""
+BLOBS_WEIGHT_MAX: Final = 4 * 1024 * 1024
+"""About the bytes of memory of all of them."""
+BLOB_BYTES_MAX: Final = 16 * 1024
+"""Bytes of a blob that is remembered: of larger ones few would be."""
+
+_BLOB_WEIGHT: Final = 900
+"""About the bytes of memory of a blob without its data."""
 
 NEVER_DUE: Final = SEQ_END
 """A bucket above all: of what holds nothing."""
@@ -75,12 +85,26 @@ class Caches:
             count_max=TOPICS_COUNT_MAX, weight_max=TOPICS_WEIGHT_MAX
         )
     )
+    blobs: BoundedCache[bytes, StoredBlob] = field(
+        default_factory=lambda: BoundedCache(count_max=BLOBS_COUNT_MAX, weight_max=BLOBS_WEIGHT_MAX)
+    )
+    """By key in the database. One that was removed may be here yet, but no record lists it, and
+    whatever is put in its place is noted (`note_put`)."""
     new_logs: int = 0
     """How often a log appeared: a topic that was read in several turns is stale if one did."""
 
     def remember(self, key: LogKey, record: LogRecord) -> None:
         """A record as the database has it."""
         self.records.put(key, record, weight=record_weight(record))
+
+    def remember_blob(self, entry: bytes, blob: StoredBlob) -> None:
+        """A blob as the database has it; only a small one that lies in its entry whole."""
+        if blob.data and blob.size_bytes <= BLOB_BYTES_MAX:
+            self.blobs.put(entry, blob, weight=_BLOB_WEIGHT + blob.size_bytes)
+
+    def note_put(self, entry: bytes) -> None:
+        """A batch wrote a blob's entry."""
+        self.blobs.discard(entry)
 
     def note_changed(self, changed: Iterable[tuple[LogKey, LogRecord]], new: set[LogKey]) -> None:
         """Records as a batch wrote them."""

@@ -137,9 +137,12 @@ class Database:
         `StoreBusy`: nothing happened.
         """
         batch = self.key_value.new_batch()
+        written: list[bytes] = []
         for op in changes.ops:
             if isinstance(op, Put):
                 batch.put(*op)
+                if op.family is Family.BLOB:
+                    written.append(op.key)
             elif op.end is None:
                 batch.delete(op.family, op.first)
             else:
@@ -155,6 +158,8 @@ class Database:
                 if isinstance(op, Remove):
                     watch.note(op)
         self.counts = changes.counts
+        for entry in written:
+            self.caches.note_put(entry)
         self.caches.note_changed(changes.records.items(), changes.new_logs)
         self.peer_order.move(changes.peers, forgotten, changes.returned)
         if changes.returned:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from meshbox.core.errors import StoreDamaged
-from meshbox.core.ids import LogId, LogKey
+from meshbox.core.ids import LogId
 from meshbox.core.inventory import Run
 from meshbox.core.limits import BLOB_CHUNK_BYTES
 from meshbox.core.ranges import SeqRanges
@@ -29,9 +29,10 @@ class _Candidate(NamedTuple):
     """A blob that a record lists."""
 
     log: LogId
-    key: LogKey
     seq: int
     bucket: int
+    entry: bytes
+    """Its key in the database."""
     size_guess_bytes: int
 
 
@@ -91,12 +92,8 @@ def _read_headers(
     candidates = _candidates(database, wanted)
     while len(blobs) < bounds.blobs_max:
         fetch = _fetch(candidates, bounds, blobs_max=bounds.blobs_max - len(blobs))
-        keys = [blob_key(c.bucket, c.key, c.seq) for c in fetch]
-        values = database.key_value.get_many(Family.BLOB, keys) if keys else []
-        for candidate, value in zip(fetch, values, strict=True):
-            if value is None:
-                raise StoreDamaged("a blob that the database should hold is not there")
-            blob, counted_bytes = _stored(candidate, value, bounds.whole_bytes_max)
+        for blob in _blobs_at(database, fetch, bounds.whole_bytes_max):
+            counted_bytes = 0 if blob.data is None else blob.size_bytes
             if blobs and counted_bytes > room_bytes:
                 return BlobPage(tuple(blobs), more=True)
             blobs.append(blob)
@@ -132,7 +129,8 @@ def _candidates(
                 continue
             guess_bytes = run.bytes // (run.end - run.first)
             for seq in range(first, end):
-                yield _Candidate(log, key, seq, run.bucket, guess_bytes)
+                entry = blob_key(run.bucket, key, seq)
+                yield _Candidate(log, seq, run.bucket, entry, guess_bytes)
 
 
 def _parts(runs: Sequence[Run], ranges: SeqRanges) -> Iterator[tuple[Run, int, int]]:
@@ -150,11 +148,32 @@ def _parts(runs: Sequence[Run], ranges: SeqRanges) -> Iterator[tuple[Run, int, i
             j += 1
 
 
-def _stored(candidate: _Candidate, value: bytes, whole_bytes_max: int) -> tuple[StoredBlob, int]:
-    """The blob, and what it counts against the page's bytes; a chunked one's data is b'' yet."""
+def _blobs_at(
+    database: Database, fetch: Sequence[_Candidate], whole_bytes_max: int
+) -> Sequence[StoredBlob]:
+    """The blobs, in order; one multi-get for those not remembered. A chunked one has no data yet,
+    b'', and one larger than `whole_bytes_max` gets none."""
+    remembered = database.caches.blobs
+    found = {candidate.entry: remembered.get(candidate.entry) for candidate in fetch}
+    missing = [
+        candidate
+        for candidate, blob in zip(fetch, found.values(), strict=True)
+        if blob is None or blob.size_bytes > whole_bytes_max
+    ]
+    if missing:
+        values = database.key_value.get_many(Family.BLOB, [c.entry for c in missing])
+        for candidate, value in zip(missing, values, strict=True):
+            if value is None:
+                raise StoreDamaged("a blob that the database should hold is not there")
+            blob = _stored(candidate, value, whole_bytes_max)
+            found[candidate.entry] = blob
+            database.caches.remember_blob(candidate.entry, blob)
+    return [blob for blob in found.values() if blob is not None]
+
+
+def _stored(candidate: _Candidate, value: bytes, whole_bytes_max: int) -> StoredBlob:
     header = decode_header(value)
-    whole = header.size_bytes <= whole_bytes_max
-    blob = StoredBlob(
+    return StoredBlob(
         candidate.log,
         candidate.seq,
         header.blob_class,
@@ -162,10 +181,9 @@ def _stored(candidate: _Candidate, value: bytes, whole_bytes_max: int) -> tuple[
         header.origin,
         header.content_hash,
         header.size_bytes,
-        value[HEADER_BYTES:] if whole else None,
+        value[HEADER_BYTES:] if header.size_bytes <= whole_bytes_max else None,
         header.earlier_ms,
     )
-    return blob, header.size_bytes if whole else 0
 
 
 async def _with_chunks(database: Database, page: BlobPage, bounds: Bounds) -> BlobPage | None:
