@@ -10,10 +10,11 @@ import base64
 import binascii
 import hashlib
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple, NewType
 
 from meshbox.core.errors import InvalidId, InvalidSeq
-from meshbox.core.limits import ID_BYTES_MAX, SEQ_MAX
+from meshbox.core.limits import ID_BYTES_MAX, LOG_KEYS_REMEMBERED, SEQ_MAX
 
 Topic = NewType("Topic", str)
 Author = NewType("Author", str)
@@ -51,8 +52,13 @@ class LogId(NamedTuple):
     @property
     def key(self) -> LogKey:
         """blake2b-16 over namespace, topic, NUL, author: unambiguous, since ids have no NUL."""
-        name = b"%c%b\0%b" % (self.namespace, self.topic.encode(), self.author.encode())
-        return LogKey(hashlib.blake2b(name, digest_size=LOG_KEY_BYTES).digest())
+        return _key_of(self)
+
+
+@lru_cache(LOG_KEYS_REMEMBERED)
+def _key_of(log: LogId) -> LogKey:
+    name = b"%c%b\0%b" % (log.namespace, log.topic.encode(), log.author.encode())
+    return LogKey(hashlib.blake2b(name, digest_size=LOG_KEY_BYTES).digest())
 
 
 class Origin(NamedTuple):

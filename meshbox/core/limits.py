@@ -117,6 +117,9 @@ IDLE_POLLS_BYTES_MAX: Final = 8 * MIB
 IDLE_POLL_BYTES_MAX: Final = 16 * KIB
 """Bytes of a poll whose answer may be remembered: a hundred logs and more."""
 
+LOG_KEYS_REMEMBERED: Final = 4_096
+"""Logs whose key is not computed anew: 2 MiB with names as long as they may be."""
+
 IDLE_POLL_LOGS_MAX: Final = 500
 """Logs of such a poll: comparing them takes less than a millisecond."""
 

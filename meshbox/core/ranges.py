@@ -31,7 +31,11 @@ class SeqRanges:
     @classmethod
     def of(cls, first: int, end: int) -> SeqRanges:
         """first … end-1; the empty set when `end <= first`."""
-        return cls(((first, end),)) if first < end else EMPTY
+        if first >= end:
+            return EMPTY
+        if not 0 <= first < end <= SEQ_END:
+            raise ValueError(f"not a range of sequence numbers: [{first}, {end})")
+        return cls._trusted(((first, end),))
 
     @classmethod
     def single(cls, seq: int) -> SeqRanges:
@@ -81,6 +85,8 @@ class SeqRanges:
     @property
     def count(self) -> int:
         """How many numbers."""
+        if len(self._pairs) == 1:  # As of most sets, and six times as fast so.
+            return self._pairs[0][1] - self._pairs[0][0]
         return sum(end - first for first, end in self._pairs)
 
     @property

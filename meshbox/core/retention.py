@@ -103,7 +103,10 @@ class Retention:
     def due_through(self, now_ms: int) -> int | None:
         """The highest bucket that is due: it and all below are, none above is. O(gaps)."""
         horizon_ms = now_ms - self.retention_ms
-        highest = max(min(s.end - 1, bucket_of(horizon_ms + s.extra_ms)) for s in self._spans)
+        if not self._ends:  # As nearly always, and asked for with every read.
+            highest = horizon_ms // BUCKET_MS
+        else:
+            highest = max(min(s.end - 1, bucket_of(horizon_ms + s.extra_ms)) for s in self._spans)
         highest = max(highest, self._swept)
         return highest if highest >= 0 else None
 

@@ -162,6 +162,10 @@ class WantLedger:
         self._woken.clear()
         return woken
 
+    def __contains__(self, log: LogId) -> bool:
+        """Whether some connected peer offers something of `log` that we lack."""
+        return log in self._logs
+
     def stop_below(self, log: LogId, *, above: int | None, now_ms: int) -> int | None:
         """The lowest number over `above` that is being filled from a peer; None: hold nothing."""
         wants = self._logs.get(log)

@@ -107,16 +107,19 @@ def page_of(
         return NOTHING
     count = sum(new.seqs.count for new in logs)
     size = sum(new.bytes for new in logs)
+    more = False
     if count <= blobs_max and size <= bytes_max:
-        taken = [(new, new.seqs.count) for new in logs]
+        taken = [(new, new.seqs) for new in logs]
     else:
         queues = [deque(_rotated(topic, turn)) for topic in _rotated(topics, turn) if topic]
-        taken = _take_turns(queues, blobs_max=blobs_max, bytes_max=bytes_max)
+        turns = _take_turns(queues, blobs_max=blobs_max, bytes_max=bytes_max)
+        taken = [(new, new.seqs.take_lowest(n)) for new, n in turns]
+        more = count > sum(seqs.count for _, seqs in taken)
     bound = sum(new.bytes_bound for new, _ in taken)
     largest = max(new.largest_bytes for new, _ in taken)
     return Page(
-        tuple((new.log, new.seqs.take_lowest(n)) for new, n in taken),
-        more=count > sum(n for _, n in taken),
+        tuple((new.log, seqs) for new, seqs in taken),
+        more=more,
         bytes_max=bytes_max,
         bytes_bound=min(bound, max(bytes_max, largest)),
     )

@@ -182,8 +182,13 @@ class Mailbox:
                 in_topic += self._new_in(part, authors)
                 await pace.worked(len(part))
             new.append(in_topic)
-            if len(records) <= IDLE_POLL_LOGS_MAX and all(
-                has_nothing_above(record, authors.get(record.log.author)) for record in records
+            # Nothing new may yet be something above: what is due, or just being filled.
+            if (
+                not in_topic
+                and len(records) <= IDLE_POLL_LOGS_MAX
+                and all(
+                    has_nothing_above(record, authors.get(record.log.author)) for record in records
+                )
             ):
                 basis.append(TopicRecords(namespace, topic, records))
             known: dict[str, LogRecord] = {record.log.author: record for record in records}

@@ -15,8 +15,9 @@ and is never tried again here; a new opening is a new epoch, and knows only what
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from types import TracebackType
 from typing import Final, Protocol
 
 from meshbox.core.errors import IdentityLost, MeshboxError, StoreDamaged, StoreFailed
@@ -61,6 +62,34 @@ class Disk(Protocol):
 
     def make(self) -> bool: ...
     def make_way(self) -> bool: ...
+
+
+class _Present:
+    """One opening for as long as a call on it lasts; tells of its `StoreFailed`.
+
+    A class, since every call of the store passes here, and a generator's context costs four times
+    as much.
+    """
+
+    __slots__ = ("_judge", "_store")
+
+    def __init__(
+        self, store: MailboxStore, judge: Callable[[MailboxStore, StoreFailed], None]
+    ) -> None:
+        self._store = store
+        self._judge = judge
+
+    def __enter__(self) -> MailboxStore:
+        return self._store
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, StoreFailed):
+            self._judge(self._store, error)
 
 
 class ReopeningStore:
@@ -251,22 +280,20 @@ class ReopeningStore:
             if self._failure is None:
                 self._log("store.failed", reason=error.code, detail=error.message)
 
-    @contextmanager
-    def _present(self) -> Iterator[MailboxStore]:
+    def _present(self) -> _Present:
         """The opening of now, watched for what ends it."""
         if self._down:
             why = "" if self._failure is None else f": {self._failure.message}"
             raise StoreFailed(
                 f"the database failed and is being opened again{why}", hint="try again in a moment"
             ) from self._failure
-        store = self._store
-        try:
-            yield store
-        except StoreFailed as error:
-            failure = error if isinstance(error, StoreDamaged) else store.trouble
-            if failure is not None and store is self._store and not self._down:
-                self._note(failure)
-            raise
+        return _Present(self._store, self._judge)
+
+    def _judge(self, store: MailboxStore, error: StoreFailed) -> None:
+        """A call on an opening failed: is it the end of the opening that is used?"""
+        failure = error if isinstance(error, StoreDamaged) else store.trouble
+        if failure is not None and store is self._store and not self._down:
+            self._note(failure)
 
     def _note(self, failure: StoreFailed) -> None:
         if self._failure is None:

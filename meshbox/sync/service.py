@@ -436,6 +436,8 @@ class LedgerFilling:
 
     def stop_below(self, log: LogId, *, above: int | None) -> int | None:
         """See `Filling`."""
+        if log not in self._ledger:  # Of nearly all logs, at each fetch.
+            return None
         return self._ledger.stop_below(log, above=above, now_ms=_now_ms())
 
 

@@ -6,8 +6,7 @@ as long as one of these lives, `close` does not give the lock back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from meshbox.core.errors import MeshboxError, StoreBusy, StoreDamaged, StoreFailed, StoreLocked
 
@@ -17,19 +16,32 @@ _DAMAGED = "Corruption:"
 _UNREADABLE = ("Input/output error", "No such file or directory")
 
 
-@contextmanager
-def faults(what: str, *, reads: bool = False) -> Iterator[None]:
+class faults:  # noqa: N801 - `with faults(…)`, at every access: a generator costs four times as much
     """Turns whatever the binding raises into `StoreFailed`, `StoreLocked` or `StoreBusy`.
 
     Damage is `StoreDamaged`: a wrong checksum anywhere; where `reads`, also a file that is missing
     or cannot be read.
     """
-    try:
-        yield
-    except MeshboxError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the binding raises nothing more precise
-        raise _ours(what, error, reads=reads) from error.with_traceback(None)
+
+    __slots__ = ("_reads", "_what")
+
+    def __init__(self, what: str, *, reads: bool = False) -> None:
+        self._what = what
+        self._reads = reads
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        del trace
+        if isinstance(error, Exception) and not isinstance(error, MeshboxError):
+            ours = _ours(self._what, error, reads=self._reads)
+            raise ours from error.with_traceback(None)
 
 
 def _ours(what: str, error: Exception, *, reads: bool) -> StoreBusy | StoreFailed | StoreLocked:
