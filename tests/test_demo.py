@@ -19,9 +19,12 @@ import pytest
 
 from scripts.demo_steps.app import Messages, Reader, write
 from scripts.demo_steps.faults import DemoFailed
+from scripts.demo_steps.island_processes import IslandProcesses
+from scripts.demo_steps.island_story import IslandStory
 from scripts.demo_steps.mesh import NAMES
 from scripts.demo_steps.processes import ProcessMesh
-from scripts.demo_steps.story import Story, judge_content, judge_inventories
+from scripts.demo_steps.story import Story
+from scripts.demo_steps.tale import judge_content, judge_inventories
 from scripts.demo_steps.telling import Report, listed, spoken
 from tests.node.processes import clean_environment
 
@@ -29,6 +32,7 @@ ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "scripts/demo"
 DEMO_S_MAX = 100.0
 PROC = Path("/proc")
+ISLAND_STEPS = ["start", "find", "out", "back", "take over", "compare", "stop"]
 STEPS = [
     *("start", "find", "deliver", "older apps", "kill", "go on", "catch up", "compare", "stop"),
 ]
@@ -96,6 +100,34 @@ def test_it_sees_all_of_it(tmp_path: Path) -> None:
     assert_nothing_left(tmp_path)
 
 
+def test_it_sees_islands_meet(tmp_path: Path) -> None:
+    status, out, err = run_demo(tmp_path, "--islands", "--json")
+    assert (status, err) == (0, "")
+    document = json.loads(out)
+    assert [step["name"] for step in document["steps"]] == ISLAND_STEPS
+    measured = {step["name"]: step["measured"] for step in document["steps"]}
+    assert measured["take over"]["alder_carried"] + measured["take over"]["ash_carried"] == 20
+    assert measured["compare"]["messages"] == 40
+    assert_nothing_left(tmp_path)
+
+
+class Stranded(IslandProcesses):
+    """The internet does not return."""
+
+    def heal(self) -> None:
+        pass
+
+
+def test_it_fails_when_islands_do_not_meet(tmp_path: Path) -> None:
+    islands = Stranded(tmp_path)
+    report = Report(by="processes", as_json=True)
+    try:
+        with pytest.raises(DemoFailed, match="after 2 s harbour has 0 of 10 messages"):
+            IslandStory(islands, report, patience_s=2.0).tell()
+    finally:
+        islands.end()
+
+
 def test_it_is_short_and_plain_where_there_is_no_modern_terminal(tmp_path: Path) -> None:
     status, out, err = run_demo(tmp_path, "--keep", PYTHONIOENCODING="ascii")
     assert (status, err) == (0, "")
@@ -110,7 +142,10 @@ def test_it_is_short_and_plain_where_there_is_no_modern_terminal(tmp_path: Path)
     assert nodes_below(tmp_path) == {}
 
 
-@pytest.mark.parametrize("options", [["--block-sync", "west"], ["--patience", "0"], ["--nonsense"]])
+@pytest.mark.parametrize(
+    "options",
+    [["--block-sync", "west"], ["--patience", "0"], ["--islands", "--docker"], ["--nonsense"]],
+)
 def test_wrong_use_is_told(tmp_path: Path, options: list[str]) -> None:
     status, _, err = run_demo(tmp_path, *options)
     assert status == 2

@@ -13,9 +13,12 @@ from typing import Final
 from scripts.demo_steps import interrupts
 from scripts.demo_steps.compose import ComposeMesh
 from scripts.demo_steps.faults import DemoFailed, Interrupted
+from scripts.demo_steps.island_processes import IslandProcesses
+from scripts.demo_steps.island_story import IslandStory
 from scripts.demo_steps.mesh import NAMES, Mesh
 from scripts.demo_steps.processes import ProcessMesh
-from scripts.demo_steps.story import PATIENCE_S, Story
+from scripts.demo_steps.story import Story
+from scripts.demo_steps.tale import PATIENCE_S, Tale
 from scripts.demo_steps.telling import Report
 
 ROOT: Final = Path(__file__).parents[2]
@@ -44,8 +47,8 @@ def main() -> int:
         try:
             with interrupts.held_off():
                 folder = Path(tempfile.mkdtemp(prefix="meshbox-demo-"))
-                mesh = _mesh(options, folder)
-            Story(mesh, report, patience_s=options.patience).tell()
+                mesh, tale = _stage(options, folder, report)
+            tale.tell()
             status = 0
         finally:
             interrupts.ignore()
@@ -60,10 +63,18 @@ def main() -> int:
     return status
 
 
-def _mesh(options: argparse.Namespace, folder: Path) -> Mesh:
-    if options.docker:
-        return ComposeMesh(ROOT, folder, blocked=options.block_sync)
-    return ProcessMesh(folder, blocked=options.block_sync)
+def _stage(options: argparse.Namespace, folder: Path, report: Report) -> tuple[Mesh, Tale]:
+    """The nodes, not started yet, and the story that is told with them."""
+    patience_s = options.patience
+    if options.islands:
+        islands = IslandProcesses(folder)
+        return islands, IslandStory(islands, report, patience_s=patience_s)
+    mesh: Mesh = (
+        ComposeMesh(ROOT, folder, blocked=options.block_sync)
+        if options.docker
+        else ProcessMesh(folder, blocked=options.block_sync)
+    )
+    return mesh, Story(mesh, report, patience_s=patience_s)
 
 
 def _clean_up(folder: Path | None, mesh: Mesh | None, report: Report, *, keep: bool) -> None:
@@ -82,6 +93,11 @@ def _clean_up(folder: Path | None, mesh: Mesh | None, report: Report, *, keep: b
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=_DESCRIPTION)
+    parser.add_argument(
+        "--islands",
+        action="store_true",
+        help="two islands and a mailbox on the internet, which goes and returns, instead",
+    )
     parser.add_argument("--docker", action="store_true", help="containers instead of processes")
     parser.add_argument("--json", action="store_true", help="one JSON document at the end")
     parser.add_argument("--keep", action="store_true", help="leave the nodes' folders and logs")
@@ -99,6 +115,8 @@ def _options() -> argparse.Namespace:
         help=f"how long each wait for sync may take [default: {PATIENCE_S:g}]",
     )
     options = parser.parse_args()
+    if options.islands and (options.docker or options.block_sync):
+        parser.error("--islands runs processes, and cuts off none of them")
     if options.docker and options.keep:
         parser.error("--keep is for processes: containers leave no folder here")
     return options

@@ -13,6 +13,7 @@ import secrets
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class ProcessMesh:
     preparing = "Starting three mailboxes on this machine: north, east and south."
     remains = "Nothing is left of it: no process, no folder."
 
-    def __init__(self, folder: Path, *, blocked: str | None) -> None:
+    def __init__(self, folder: Path, *, blocked: str | None = None) -> None:
         self._folder = folder
         self._blocked = blocked
         self._mesh_name = f"demo-{secrets.token_hex(4)}"
@@ -52,7 +53,7 @@ class ProcessMesh:
         return self._folder / name
 
     def start(self) -> dict[str, float]:
-        return self._start(NAMES)
+        return self._start({name: self._options(name) for name in NAMES})
 
     def http(self, name: str) -> str:
         return str(self._ready[name]["http"])
@@ -72,7 +73,7 @@ class ProcessMesh:
         process.wait(STOP_S_MAX)
 
     def start_again(self, name: str) -> float:
-        return self._start((name,))[name]
+        return self._start({name: self._options(name)})[name]
 
     def stop(self) -> dict[str, int]:
         for process in self._running.values():
@@ -101,10 +102,17 @@ class ProcessMesh:
                 process.kill()
             process.wait()
 
-    def _start(self, names: tuple[str, ...]) -> dict[str, float]:
+    def _options(self, name: str) -> list[str]:
+        """What a node is started with, beside its folder and listeners."""
+        options = ["--mesh", self._mesh_name, "--interface", "127.0.0.1"]
+        return [*options, "--sync", "off", "--no-mdns"] if name == self._blocked else options
+
+    def _start(self, options: Mapping[str, list[str]]) -> dict[str, float]:
+        """Starts nodes, each with its options, and waits until all are ready."""
         watch = Stopwatch()
+        names = tuple(options)
         for name in names:
-            self._spawn(name)
+            self._spawn(name, options[name])
         took_ms: dict[str, float] = {}
 
         def all_ready() -> bool:
@@ -118,12 +126,9 @@ class ProcessMesh:
             raise DemoFailed(f"{late} was not ready within {READY_S_MAX:.0f} s", node=late)
         return took_ms
 
-    def _spawn(self, name: str) -> None:
+    def _spawn(self, name: str, options: list[str]) -> None:
         command = [sys.executable, "-m", "meshbox", "run"]
-        command += ["--data-dir", str(self.folder_of(name)), *_LISTENERS]
-        command += ["--mesh", self._mesh_name, "--interface", "127.0.0.1"]
-        if name == self._blocked:
-            command += ["--sync", "off", "--no-mdns"]
+        command += ["--data-dir", str(self.folder_of(name)), *_LISTENERS, *options]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MESHBOX_")}
         with (
             self._ready_path(name).open("wb") as out,
