@@ -176,6 +176,12 @@ CURSORS_KEPT: Final = 4
 PEERS_KEPT_MAX: Final = 4_096
 """Peers whose cursors are kept; the one quiet for longest is forgotten, and reconciles again."""
 
+NOTE_KEEPER_BYTES: Final = 16
+"""Bytes that name whose a note is."""
+
+NOTE_BYTES_MAX: Final = 2 * KIB
+"""Bytes of one note on a log: 64 ranges of high numbers have about half."""
+
 REFILL_LOGS_MAX: Final = 65_536
 """Logs on the list of those to be asked for by name (design.md 4.7): 3 MB. The oldest go first."""
 

@@ -74,12 +74,26 @@ class PeerRefill(NamedTuple):
     """As `RefillPage.through`."""
 
 
+class Note(NamedTuple):
+    """What a part of the node remembers of a log, in its own opaque words: one a keeper and log.
+
+    Kept for the retention from when it was last written, and may be forgotten then.
+    """
+
+    keeper: bytes
+    """`NOTE_KEEPER_BYTES` that say whose it is."""
+    log: LogKey
+    text: bytes
+    """At most `NOTE_BYTES_MAX`."""
+
+
 class Deposit(NamedTuple):
-    """One change: blobs, and the cursors that are true once these are stored."""
+    """One change: blobs, and the cursors and notes that are true once these are stored."""
 
     blobs: Sequence[NewBlob] = ()
     cursors: Sequence[PeerCursor] = ()
     refills: Sequence[PeerRefill] = ()
+    notes: Sequence[Note] = ()
     whole: bool = True
     """Refuse the whole deposit (`TooManyRanges`, `StoreFull`) rather than a part of it: so a
     client's request. A peer's blobs (False) are answered one by one."""
@@ -274,6 +288,9 @@ class MailboxStore(Protocol):
     async def cursors(self, peer: NodeId) -> tuple[PeerCursor, ...]:
         """The newest cursor of each epoch of a peer that is kept, newest epoch first."""
 
+    async def notes(self, keeper: bytes, logs: Sequence[LogKey]) -> tuple[bytes | None, ...]:
+        """What `keeper` last noted of `logs`, in order; None where nothing is kept."""
+
     @property
     def floor(self) -> int | None:
         """When there is no room: the lowest bucket of which anything would be stored and stay."""
@@ -329,6 +346,7 @@ __all__ = [
     "FeedPage",
     "MailboxStore",
     "NewBlob",
+    "Note",
     "Outcome",
     "PeerCursor",
     "PeerRefill",

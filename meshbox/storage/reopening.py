@@ -213,6 +213,11 @@ class ReopeningStore:
         with self._present() as store:
             return await store.cursors(peer)
 
+    async def notes(self, keeper: bytes, logs: Sequence[LogKey]) -> tuple[bytes | None, ...]:
+        """See `MailboxStore`."""
+        with self._present() as store:
+            return await store.notes(keeper, logs)
+
     @property
     def floor(self) -> int | None:
         """See `MailboxStore`."""

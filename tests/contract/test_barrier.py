@@ -57,6 +57,7 @@ READS: dict[str, Operation] = {
     "read nothing": read_nothing,
     "feed": lambda store: store.feed(None, logs_max=10),
     "cursors": lambda store: store.cursors(PEER),
+    "notes": lambda store: store.notes(b"k" * 16, [LOG.key]),
     "statistics": lambda store: store.statistics(),
 }
 

@@ -317,7 +317,7 @@ def test_a_deposit_does_not_count_on_chunks_that_another_of_its_group_removes() 
     def deposit(seq: int, blob_class: BlobClass, *, chunked: bool) -> PreparedDeposit:
         header = Header(chunked, blob_class, 0, 0, 2**21 if chunked else 1, origin, b"h" * 32)
         prepared = PreparedBlob(LOG, LOG.key, seq, bucket, header, b"" if chunked else b"x")
-        return PreparedDeposit((prepared,), (), (), True, 0)
+        return PreparedDeposit((prepared,), (), (), (), True, 0)
 
     first = deposit(1, BlobClass.OPAQUE, chunked=False)
     second = deposit(top, BlobClass.VERIFIED, chunked=True)

@@ -34,6 +34,7 @@ class PreparedDeposit(NamedTuple):
     blobs: tuple[PreparedBlob, ...]
     cursors: Sequence[PeerCursor]
     refills: Sequence[PeerRefill]
+    notes: Sequence[Put]
     whole: bool
     bytes: int
     """Bytes of the blobs that are not in chunks."""
@@ -99,6 +100,7 @@ class GroupPlan:
             self._keep(cursor._replace(passed=passed))
         for refill in deposit.refills:
             self._note_asked(refill)
+        self._ops += deposit.notes
         return outcomes
 
     def finish(self) -> Changes | None:

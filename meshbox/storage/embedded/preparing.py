@@ -11,9 +11,16 @@ import hashlib
 
 from meshbox.core.errors import TooLarge
 from meshbox.core.ids import LogId, LogKey
-from meshbox.core.limits import BLOB_BYTES_MAX, BLOB_CHUNK_BYTES, CURSOR_BYTES_MAX
+from meshbox.core.limits import (
+    BLOB_BYTES_MAX,
+    BLOB_CHUNK_BYTES,
+    CURSOR_BYTES_MAX,
+    NOTE_BYTES_MAX,
+    NOTE_KEEPER_BYTES,
+)
 from meshbox.core.retention import bucket_of, bucket_start_ms
 from meshbox.storage.embedded.headers import Header
+from meshbox.storage.embedded.notes import put_note
 from meshbox.storage.embedded.planning import PreparedDeposit
 from meshbox.storage.embedded.trial import PreparedBlob
 from meshbox.storage.interface import Deposit, NewBlob
@@ -25,7 +32,7 @@ _TURN_BLOBS_MAX = 512
 async def prepare(deposit: Deposit, *, now_ms: int) -> PreparedDeposit:
     """Hashes every blob; waits only between turns of more than a MiB or 512 blobs.
 
-    `TooLarge` for a blob or cursor that no caller should have let through.
+    `TooLarge` for a blob, cursor or note that no caller should have let through.
     """
     blobs: list[PreparedBlob] = []
     keys: dict[LogId, LogKey] = {}
@@ -33,6 +40,9 @@ async def prepare(deposit: Deposit, *, now_ms: int) -> PreparedDeposit:
     for cursor in deposit.cursors:
         if len(cursor.cursor) > CURSOR_BYTES_MAX:
             raise TooLarge(f"a cursor has {len(cursor.cursor)} bytes")
+    for note in deposit.notes:
+        if len(note.keeper) != NOTE_KEEPER_BYTES or len(note.text) > NOTE_BYTES_MAX:
+            raise TooLarge(f"a note has {len(note.text)} bytes")
     for blob in deposit.blobs:
         key = keys.get(blob.log)
         if key is None:
@@ -49,7 +59,12 @@ async def prepare(deposit: Deposit, *, now_ms: int) -> PreparedDeposit:
             since_yield_bytes = 0
             await asyncio.sleep(0)
     return PreparedDeposit(
-        tuple(blobs), deposit.cursors, deposit.refills, deposit.whole, inline_bytes
+        tuple(blobs),
+        deposit.cursors,
+        deposit.refills,
+        tuple(put_note(note, bucket=bucket_of(now_ms)) for note in deposit.notes),
+        deposit.whole,
+        inline_bytes,
     )
 
 

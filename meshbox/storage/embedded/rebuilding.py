@@ -124,7 +124,7 @@ class _Rebuilding:
 
     async def run(self) -> Rebuilt:
         await self._write(self._copies)
-        told_by_others = (Family.FEED, Family.DUE, Family.PEER)
+        told_by_others = (Family.FEED, Family.DUE, Family.PEER, Family.NOTE)
         await self._write([Remove(family, b"", _EVERYTHING_END) for family in told_by_others])
         self._refills = self._count_refills()
         await self._restore_records()

@@ -10,6 +10,7 @@
     peer    node id                            its cursors (peers.py)
     refill  change K                           bucket; the log is to be asked for (refill.py)
     evicted bucket K                           what went for room (evicted.py)
+    note    keeper K                           bucket, and the note (notes.py)
     meta    name                               schema version, node id, epochs, state (state.py)
 
 K is the log's 16 bytes, hash16 the first half of the content's hash; numbers are big-endian, so
@@ -42,6 +43,7 @@ _AFTER_CHUNKS: Final = b"\xff" * (HASH_BYTES_IN_KEY + 5)
 
 FEED_END: Final = b"\xff" * 9
 REFILL_END: Final = b"\xff" * 25
+NOTE_END: Final = b"\xff" * 33
 TOPIC_HASH_BYTES: Final = 8
 
 META_SCHEMA: Final = b"schema"

@@ -25,6 +25,7 @@ from meshbox.storage.embedded.disk import Disk, FreeBytes
 from meshbox.storage.embedded.eviction import Eviction
 from meshbox.storage.embedded.feed import Feed
 from meshbox.storage.embedded.listing import all_records, topic_records
+from meshbox.storage.embedded.notes import read_notes
 from meshbox.storage.embedded.opening import Opened, open_database
 from meshbox.storage.embedded.pending import Pending
 from meshbox.storage.embedded.planning import PreparedDeposit
@@ -248,6 +249,13 @@ class EmbeddedStore:
         kept = self._database.peers([peer])[peer]
         await self._barrier()
         return () if kept is None else kept.newest(peer)
+
+    async def notes(self, keeper: bytes, logs: Sequence[LogKey]) -> tuple[bytes | None, ...]:
+        """What `keeper` last noted of `logs`, in order; None where nothing is kept."""
+        self._writer.check_reads()
+        kept = read_notes(self._database, keeper, logs)
+        await self._barrier()
+        return kept
 
     @property
     def floor(self) -> int | None:

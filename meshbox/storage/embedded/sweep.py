@@ -18,6 +18,7 @@ from meshbox.core.inventory import LogDraft, LogRecord, Run
 from meshbox.core.limits import SWEEP_LOGS_MAX
 from meshbox.storage.embedded.changes import Changes, Remove
 from meshbox.storage.embedded.database import Database
+from meshbox.storage.embedded.notes import drop_due_notes
 from meshbox.storage.embedded.refill import drop_due
 from meshbox.storage.embedded.release import expire_evicted
 from meshbox.storage.embedded.schema import bucket_key, feed_key, parse_due_key
@@ -41,6 +42,7 @@ class Sweep:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._first_due = b""
+        self._notes_from: bytes | None = b""
 
     def step(self) -> SweepStep:
         """The next batch."""
@@ -53,6 +55,7 @@ class Sweep:
         done = self._mend(changes, due_through)
         more = drop_due(database, changes, due_through)
         more = expire_evicted(database, changes, due_through) or more
+        more = self._drop_notes(changes, due_through) or more
         done = done._replace(more=done.more or more)
         if not changes.ops:
             return SweepStep(None, done, None)
@@ -67,8 +70,17 @@ class Sweep:
         end = bucket_key(due_through + 1)
         changes.ops.append(Remove(Family.BLOB, bucket_key(0), end))
         changes.counts = changes.counts._replace(swept=due_through)
+        self._notes_from = b""
         self._database.time.note_swept(due_through)
         return end
+
+    def _drop_notes(self, changes: Changes, due_through: int) -> bool:
+        """Looks through all notes, some a slice, once in each opening and bucket."""
+        if self._notes_from is not None:
+            self._notes_from = drop_due_notes(
+                self._database, changes, due_through, first=self._notes_from
+            )
+        return self._notes_from is not None
 
     def _mend(self, changes: Changes, due_through: int) -> SweepSlice:
         """Turns the due runs of some logs into expired ranges.

@@ -116,19 +116,21 @@ class RocksKeyValue:
         self._cleaner = ThreadPoolExecutor(1, thread_name_prefix="rocksdb-clean")
 
     def anchor(self) -> None:
-        """Sees to it that every family has a table file from the beginning.
+        """Sees to it that every family, also one of a later version, has a table file from the
+        beginning.
 
         Repairing (repairing.py) learns of a family by its table files, and drops from the
         write-ahead log what is of a family that it does not know.
         """
-        if self.get_many(Family.META, [_ANCHOR])[0] is not None:
+        adrift = [f for f in Family if self.get_many(f, [_ANCHOR])[0] is None]
+        if not adrift:
             return
         batch = self.new_batch()
-        for family in Family:
+        for family in adrift:
             batch.put(family, _ANCHOR, b"")
         self.write(batch)
         with faults("cannot flush the database"):
-            for family in Family:
+            for family in adrift:
                 self._family(family).flush()
 
     def get_many(self, family: Family, keys: Sequence[bytes]) -> list[bytes | None]:

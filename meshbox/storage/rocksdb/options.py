@@ -86,7 +86,7 @@ def family_options(family: Family, cache: Cache, *, disk_bytes_max: int | None =
     table.set_cache_index_and_filter_blocks(True)
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
     table.set_format_version(5)
-    if family in (Family.BLOB, Family.LOG, Family.PEER):
+    if family in (Family.BLOB, Family.LOG, Family.PEER, Family.NOTE):
         table.set_bloom_filter(_BLOOM_BITS, False)  # noqa: FBT003 - the newer, full filter
     options.set_block_based_table_factory(table)
     return options
