@@ -23,7 +23,7 @@ from meshbox.node.data_folder import STORE_NAME
 from meshbox.node.database import LOST_NAME, MEND_NAME
 from scripts.demo_steps.waiting import until
 from tests.node.processes import RunningNode, start_node
-from tests.storage.damage import biggest, flip
+from tests.storage.damage import biggest, flip, tables
 
 TOPIC = "a" * 64
 AUTHORS = [f"{at:064x}" for at in range(8)]
@@ -122,6 +122,21 @@ async def test_a_flipped_bit_where_a_read_meets_it(mesh: Mesh) -> None:
     assert document["epoch"] != epoch
     assert document["warnings"] == []
     assert not (node.data_dir / MEND_NAME).exists()
+
+
+async def test_a_flipped_bit_in_every_table_file_but_one(mesh: Mesh) -> None:
+    """Blobs, records, names, indices: the spare copy alone tells who it is, and peers the rest."""
+    whole, node_id = digest(mesh.nodes[0]), mesh.nodes[0].node_id
+    folder = mesh.stop(0)
+    for table in tables(folder):
+        if b"namespare" not in table.read_bytes():
+            flip(table, at=0.02)
+    node = mesh.start(0)
+    assert node.node_id == node_id
+    assert until(lambda: all_equal(mesh.nodes), seconds=EQUAL_S_MAX, pause_s=0.1), node.log()
+    assert digest(node) == whole
+    assert "store.mended" in node.log()
+    assert "store.lost" not in node.log()
 
 
 async def test_a_list_of_files_that_is_lost(mesh: Mesh) -> None:
