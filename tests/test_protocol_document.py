@@ -8,6 +8,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from meshbox.core import limits
+from meshbox.core.address import Endpoint
 from meshbox.core.errors import PeerError, PeerMisbehaved
 from meshbox.core.ids import (
     BlobClass,
@@ -23,7 +24,7 @@ from meshbox.core.limits import KIB
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.reconcile import DIGEST_BYTES, Digest, Sketch, element_of, pack_symbols
 from meshbox.core.session.assembly import content_hash
-from meshbox.core.session.frames import Begun, PageRanges, Want
+from meshbox.core.session.frames import Addresses, Begun, PageRanges, PeerAt, Want
 from meshbox.core.topics import OwnTopics
 from meshbox.identity.proof import Challenge
 from meshbox.wire.encoding import FrameEncoder
@@ -48,7 +49,7 @@ def rows_of(section: str) -> list[list[str]]:
 
 
 def test_the_limits_are_those_of_the_code() -> None:
-    rows = rows_of("9.")
+    rows = rows_of("10.")
     assert len(rows) > 20
     assert {row[2]: int(row[1]) for row in rows} == {
         row[2]: getattr(limits, row[2]) for row in rows
@@ -58,7 +59,7 @@ def test_the_limits_are_those_of_the_code() -> None:
 def test_every_fault_of_a_peer_is_told_with_its_consequence() -> None:
     told = {
         code: row[2] == "yes"
-        for row in rows_of("8.")
+        for row in rows_of("9.")
         for code in re.findall(r"`([a-z_.]+)`", row[1])
     }
     elsewhere = {"peer.ended", "peer.backed_off", "session.replaced"}
@@ -71,7 +72,7 @@ def all_below(error: type[PeerError]) -> list[type[PeerError]]:
 
 
 def test_the_vectors_are_what_the_code_makes() -> None:
-    told = {(row[0], row[1].strip("`")): row[2].strip("`") for row in rows_of("10.")}
+    told = {(row[0], row[1].strip("`")): row[2].strip("`") for row in rows_of("11.")}
     assert told == {(what, of): value for what, of, value in vectors()}
 
 
@@ -97,6 +98,7 @@ def vectors() -> list[tuple[str, str, str]]:
         ("symbol", str(at), pack_symbols([symbol]).hex())
         for at, symbol in enumerate(sketch.symbols)
     ]
+    addresses = Addresses((PeerAt(id_of(SERVER_SEED), Endpoint("10.77.0.1", 3001)),))
     alone = Sketch(elements[:1])
     for _ in alone.extend(4_096):
         pass
@@ -108,6 +110,7 @@ def vectors() -> list[tuple[str, str, str]]:
         ("topic carried", "topic", OwnTopics([parse_topic("topic")]).told(DIALLER_NONCE).hex()),
         ("node id", "server", id_of(SERVER_SEED)),
         ("proof", "dialler to server", signature().hex()),
+        ("frame", "addresses: server at 10.77.0.1:3001", FrameEncoder().encode(addresses).hex()),
     ]
     return rows
 

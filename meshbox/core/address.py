@@ -87,6 +87,15 @@ def parse_endpoint(text: str) -> Endpoint | None:
     return None if text == LISTENER_OFF else _parse_host_port(text)
 
 
+def is_address(host: str) -> bool:
+    """Whether `host` is an IP address rather than a name."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
 def bare_host(host: str) -> str:
     """`host` without its zone, which each side names in its own way; what is IPv4 within IPv6 (as
     a socket for both tells it) as IPv4. By this two addresses of one machine are compared."""

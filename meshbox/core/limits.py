@@ -337,6 +337,22 @@ DISCOVERED_STRANGERS_MAX: Final = 32
 INTRODUCED_MAX: Final = 64
 """Discovered nodes that are dialled at a time without ever having proven their key."""
 
+TOLD_FRAME_MAX: Final = 64
+"""Peers of which one frame tells where they are: about 3 kB."""
+
+TOLD_BY_MAX: Final = 64
+"""Peers remembered of whom one peer told and nobody before it."""
+
+TOLD_MAX: Final = 512
+"""Peers remembered of whom others told; for a newcomer goes one of whoever told of most."""
+
+TOLD_ENDPOINTS_MAX: Final = 4
+"""Addresses kept of a peer of whom others told, the one that was told first among them."""
+
+TOLD_DIALLED_MAX: Final = 8
+"""Peers of whom others told that are dialled at a time without ever having proven their key: a liar
+then has us knock at about one address in a second."""
+
 DISCOVERED_ENDPOINTS_MAX: Final = 16
 """Addresses kept of one discovered peer, all names that claim its id together."""
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from meshbox.core.address import Endpoint
+from meshbox.core.address import Endpoint, bare_host
 from meshbox.core.ids import NodeId
 from meshbox.identity.certificate import LEAF_NAME
 from meshbox.identity.tls import client_context
@@ -34,10 +34,8 @@ async def reach(endpoint: Endpoint, node_id: NodeId | None) -> Reached | None:
     """Who is at `endpoint`; None when nobody takes a connection. No id, no proof."""
     loop = asyncio.get_running_loop()
     began_s = loop.time()
-    try:
-        async with asyncio.timeout(REACH_S_MAX):
-            _, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
-    except OSError:  # A time-out too.
+    writer = await _connected(endpoint)
+    if writer is None:
         return None
     rtt_ms = (loop.time() - began_s) * 1000
     try:
@@ -45,6 +43,18 @@ async def reach(endpoint: Endpoint, node_id: NodeId | None) -> Reached | None:
     finally:
         writer.transport.abort()
     return Reached(endpoint, rtt_ms, is_proven)
+
+
+async def prove(node_id: NodeId, endpoint: Endpoint) -> Endpoint | None:
+    """`endpoint`, its host as the address that it stands for, where `node_id` proves itself."""
+    writer = await _connected(endpoint)
+    if writer is None:
+        return None
+    try:
+        host = writer.get_extra_info("peername")[0]
+        return Endpoint(bare_host(host), endpoint.port) if await _proves(writer, node_id) else None
+    finally:
+        writer.transport.abort()
 
 
 async def reach_any(endpoints: Iterable[Endpoint], node_id: NodeId) -> Reached | None:
@@ -72,6 +82,15 @@ async def reach_mailbox(
             beside = await reach(host, node_id) if host and node_id else None
             return reached._replace(is_proven=beside is not None and beside.is_proven)
     return None
+
+
+async def _connected(endpoint: Endpoint) -> asyncio.StreamWriter | None:
+    try:
+        async with asyncio.timeout(REACH_S_MAX):
+            _, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
+    except OSError:  # A time-out too.
+        return None
+    return writer
 
 
 async def _proves(writer: asyncio.StreamWriter, node_id: NodeId) -> bool:

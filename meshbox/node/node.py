@@ -31,6 +31,7 @@ from meshbox.core.ids import node_key_of
 from meshbox.core.rate import RateLimit
 from meshbox.core.reachability import Diallers
 from meshbox.core.topics import OwnTopics
+from meshbox.discovery.proving import prove
 from meshbox.discovery.routes import read_networks, read_routes
 from meshbox.http_api.proxies import TrustedProxies
 from meshbox.http_api.server import HttpApi
@@ -207,6 +208,8 @@ class Node:
             ),
             ways_out=names(self._settings.internet),
             on_dialled=lambda host: self._diallers.note(host, read_networks),
+            prove=prove if self._settings.introduce else None,
+            networks=read_networks,
         )
         self._outside["sync"] = sync.stop
         sync.failed.add_done_callback(lambda failed: self._fail(failed.result()))

@@ -313,6 +313,13 @@ SETTINGS: Final = (
         repeatable=True,
     ),
     Setting(
+        key="introduce",
+        meaning="Whether to tell nodes where others are reached, and to dial whom they tell of.",
+        default="on",
+        parse=_parse_switch,
+        show=_show_switch,
+    ),
+    Setting(
         key="internet",
         meaning="A mailbox beyond the LAN: meshbox://NODE-ID@HOST:PORT, or https://HOST.",
         default="",

@@ -57,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mesh: str
     advertise: Endpoint | None
     peer: tuple[PeerAddress, ...]
+    introduce: bool
     internet: tuple[InternetAddress, ...]
     topic: tuple[Topic, ...]
     sync_rate_in: int | None

@@ -25,6 +25,7 @@ SIMULTANEOUS_MS: Final = 5_000
 
 STATIC = "static"
 INTERNET = "internet"
+TOLD = "told"
 INBOUND = "inbound"
 CONFIGURED = frozenset({STATIC, INTERNET})
 """Where peers come from that are dialled for as long as the node runs, at the addresses named."""
@@ -44,6 +45,8 @@ class Peer:
     """Where the operator says that it is."""
     heard: tuple[Endpoint, ...] = ()
     """Where it is announced."""
+    told: tuple[Endpoint, ...] = ()
+    """Where other peers say that it is, which counts while it is not announced."""
     probe: Probe | None = None
     """Looks for it before it is dialled: of internet mailboxes."""
     path: tuple[str, str | None] | None = None
@@ -68,7 +71,8 @@ class Peer:
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Where it is dialled, the nearest first."""
-        return tuple(dict.fromkeys((*self.heard, *self.named)))
+        told = () if self.heard else self.told
+        return tuple(dict.fromkeys((*self.heard, *self.named, *told)))
 
     @property
     def has_other_path(self) -> bool:
@@ -173,6 +177,12 @@ class Peers:
             self._make_room()
             peer = self._peers[node_id] = Peer(node_id, Backoff(self._rng), lost_ms=now_ms)
         return peer
+
+    def forget_told(self, peer: Peer) -> None:
+        """Others told of it, and it never proved itself nor did anybody else find it."""
+        was_here = peer.runner is not None or any(peer.ended_sessions)
+        if peer.source == TOLD and not was_here and not peer.endpoints:
+            self._peers.pop(peer.node_id, None)
 
     def _make_room(self) -> None:
         if len(self._peers) < PEERS_MAX:

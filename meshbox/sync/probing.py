@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from meshbox.core.address import Endpoint
+from meshbox.core.address import Endpoint, is_address
 from meshbox.core.errors import NameUnresolved, PeerUnreachable, WorldError
 from meshbox.core.ids import NodeId
 from meshbox.identity.certificate import LEAF_NAME
@@ -79,7 +78,7 @@ class Probe:
 
     def _look(self, endpoints: Iterable[Endpoint]) -> None:
         for endpoint in endpoints:
-            if _is_address(endpoint.host):
+            if is_address(endpoint.host):
                 self._spawn(endpoint)
                 continue
             for address in self._known.get(endpoint.host, ()):
@@ -147,14 +146,6 @@ async def is_another(endpoint: Endpoint, node_id: NodeId) -> bool:
         return False
     writer.transport.abort()
     return False
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
 
 
 async def _addresses(host: str) -> tuple[str, ...]:

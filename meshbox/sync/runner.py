@@ -19,8 +19,8 @@ from meshbox.core.errors import MeshboxError, PeerError, PeerLost, PeerStalled
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import FRAMES_UNWRITTEN_MAX
 from meshbox.core.rate import UNBOUNDED, RateLimit
-from meshbox.core.session.effects import Effect, Finish, Proven, Request, Send
-from meshbox.core.session.frames import Frame
+from meshbox.core.session.effects import Effect, Finish, Proven, Request, Send, Told
+from meshbox.core.session.frames import Addresses, Frame, PeerAt
 from meshbox.core.session.session import Session, SessionState
 from meshbox.storage.interface import MailboxStore
 from meshbox.sync.requests import StoreRequests
@@ -60,6 +60,7 @@ class SessionRunner:
         rates: Rates,
         clock: Clock,
         on_proven: Callable[[SessionRunner, NodeId], None],
+        on_told: Callable[[SessionRunner, tuple[PeerAt, ...]], None],
         on_step: Callable[[], None],
         on_store_error: Callable[[MeshboxError], None],
     ) -> None:
@@ -76,6 +77,7 @@ class SessionRunner:
         self._summaries = summaries
         self._clock = clock
         self._on_proven = on_proven
+        self._on_told = on_told
         self._on_step = on_step
         self._on_store_error = on_store_error
         self._requests: StoreRequests | None = None
@@ -139,6 +141,10 @@ class SessionRunner:
         """Time passed; about four times a second."""
         self._carry_out(self.session.tick(now_ms=self._clock()))
 
+    def tell(self, addresses: Addresses) -> None:
+        """Tells the peer where others are."""
+        self._carry_out(self.session.tell(addresses))
+
     def close(self, reason: str, detail: str = "") -> None:
         """Ends the session by our own wish; `run` returns soon."""
         self._carry_out(self.session.close(reason, detail, now_ms=self._clock()))
@@ -154,6 +160,8 @@ class SessionRunner:
                     self._over.set()
                 case Proven():
                     self._proven(effect.peer)
+                case Told():
+                    self._on_told(self, effect.peers)
                 case _:
                     self._spawn(self._answer(effect))
         self._on_step()

@@ -30,7 +30,7 @@ from meshbox.core.filling import Filling
 from meshbox.core.ids import LogId, NodeId, node_key_of
 from meshbox.core.limits import BLOB_BYTES_MAX, FRAME_BYTES_LIMIT
 from meshbox.core.session.beginnings import Beginnings
-from meshbox.core.session.frames import Hello, Totals
+from meshbox.core.session.frames import Addresses, Hello, PeerAt, Totals
 from meshbox.core.session.session import Session
 from meshbox.core.topics import ALL_TOPICS, OwnTopics
 from meshbox.core.wants import WantLedger
@@ -38,9 +38,10 @@ from meshbox.discovery.routes import source_address
 from meshbox.identity.key import Identity
 from meshbox.identity.proof import NONCE_BYTES
 from meshbox.storage.interface import MailboxStore
+from meshbox.sync.acquaintances import Acquaintances, Networks, Prove
 from meshbox.sync.authenticator import NodeAuthenticator
 from meshbox.sync.dialling import Dialling
-from meshbox.sync.peers import CONFIGURED, INTERNET, Peer, Peers, stays
+from meshbox.sync.peers import CONFIGURED, INBOUND, INTERNET, TOLD, Peer, Peers, stays
 from meshbox.sync.probing import Probe, is_another
 from meshbox.sync.runner import NO_BOUND, Rates, SessionRunner
 from meshbox.sync.sharing import WaysOut
@@ -91,11 +92,14 @@ class SyncService:
         rates: Rates = NO_BOUND,
         ways_out: Iterable[str] = (),
         on_dialled: Callable[[str], None] = _nobody_asks,
+        prove: Prove | None = None,
+        networks: Networks = frozenset,
     ) -> None:
         """`rng` makes nonces: the system's, but for a simulation.
 
         `ways_out` are the names of the internet mailboxes (sync/sharing.py).
-        `on_dialled` hears the address of each peer that dialled us and proved its key.
+        `on_dialled` hears the address of each peer that dialled us and proved its key. With `prove`
+        peers are told of each other, and those that they tell of are dialled (acquaintances.py).
         """
         self.failed: asyncio.Future[MeshboxError] = asyncio.get_running_loop().create_future()
         self.ways_out = WaysOut(identity.node_id, ways_out)
@@ -113,6 +117,10 @@ class SyncService:
         self._rng = rng
         self._authenticator = NodeAuthenticator(identity, transport.leaf_fingerprint)
         self._peers = Peers(rng)
+        self._acquaintances = Acquaintances(
+            self, own=identity.node_id, prove=prove, networks=networks
+        )
+        self._bound: Endpoint | None = None
         self._runners: dict[SessionRunner, asyncio.Future[None]] = {}
         self._dialling: dict[NodeId, Dialling] = {}
         self._following: dict[NodeId, asyncio.Task[None]] = {}
@@ -130,12 +138,11 @@ class SyncService:
 
     async def start(self, endpoint: Endpoint | None) -> Endpoint | None:
         """Listens (None: only dials) and begins; the endpoint as bound. `ListenFailed`."""
-        bound = None
         if endpoint is not None:
-            bound = await self._transport.listen(self._answer, endpoint)
+            self._bound = await self._transport.listen(self._answer, endpoint)
         self._ticker = asyncio.create_task(self._tick())
         self._returning = asyncio.create_task(self._begin_anew())
-        return bound
+        return self._bound
 
     def peer_found(self, node_id: NodeId, endpoints: Iterable[Endpoint], source: str) -> None:
         """A peer may be reached at `endpoints`: dials it now, and again whenever it is lost."""
@@ -152,11 +159,33 @@ class SyncService:
         peer.backoff.reset()
         if peer.has_moved:
             self._begin_to_follow(peer)
-        dialling = self._dialling.get(node_id)
-        if dialling is not None and not dialling.task.done():
-            dialling.announced()
-        else:
-            self._dial_from_now_on(peer)
+        self._dial_anew(peer)
+
+    def peer_told(self, node_id: NodeId, endpoints: tuple[Endpoint, ...]) -> None:
+        """Others say that a peer may be reached at `endpoints`; none: they say so no more."""
+        if self._stopping:
+            return
+        peer = self._peers.known(node_id, now_ms=_now_ms())
+        peer.told = endpoints
+        if endpoints:
+            peer.source = TOLD if peer.source == INBOUND else peer.source
+            self._log("peer.told", peer=node_id, addresses=[str(at) for at in endpoints])
+            self._dial_anew(peer)
+            return
+        if node_id in self._dialling:
+            self._dialling[node_id].announced()
+        self._peers.forget_told(peer)
+
+    def found(self, node_id: NodeId) -> bool:
+        """Whether a peer is announced."""
+        peer = self._peers.get(node_id)
+        return peer is not None and bool(peer.heard)
+
+    def tell(self, node_id: NodeId, addresses: Addresses) -> None:
+        """Tells a peer, if there is a session, where others are."""
+        peer = self._peers.get(node_id)
+        if peer is not None and peer.runner is not None:
+            peer.runner.tell(addresses)
 
     def peer_gone(self, node_id: NodeId) -> None:
         """A peer's announcement ended: it is dialled no more unless somebody configured it."""
@@ -199,6 +228,7 @@ class SyncService:
         for peer in self._peers:
             if peer.runner is None and peer.node_id in self._dialling:
                 self._dialling[peer.node_id].task.cancel()
+        self._acquaintances.stop()
         for runner in tuple(self._runners):
             runner.close(NodeStopping.code, "the node is being stopped")
         await asyncio.gather(self._transport.stop(grace_s=STOP_S), self._last_words())
@@ -214,6 +244,14 @@ class SyncService:
     async def _answer(self, stream: FrameStream) -> None:
         """The answering side of a session."""
         await self._run(stream, dialled=None, at=None)
+
+    def _dial_anew(self, peer: Peer) -> None:
+        """Dials a peer now unless it is connected, and from now on whenever it is lost."""
+        dialling = self._dialling.get(peer.node_id)
+        if dialling is not None and not dialling.task.done():
+            dialling.announced()
+        else:
+            self._dial_from_now_on(peer)
 
     def _dial_from_now_on(self, peer: Peer) -> None:
         ours_is_larger = self._identity.node_id > peer.node_id
@@ -309,6 +347,7 @@ class SyncService:
             rates=self._rates,
             clock=_now_ms,
             on_proven=self._proven,
+            on_told=self._told,
             on_step=self._wake,
             on_store_error=self._store_failed,
         )
@@ -337,6 +376,7 @@ class SyncService:
             totals=await self._totals(),
             topics=self._carried.told(nonce),
             ways_out=self.ways_out.told(nonce),
+            sync_port=self._bound.port if self._bound else 0,
         )
 
     async def _totals(self) -> Totals:
@@ -370,6 +410,8 @@ class SyncService:
                 return
             old.close(*_REPLACED)
         peer.connected(runner)
+        if peer.source != INTERNET:
+            self._acquaintances.begin(node_id, runner)
         self._following.pop(node_id, None)
         self.ways_out.share(self._peers)
         self._log("peer.connected", peer=node_id, dialled=runner.dialled)
@@ -388,11 +430,17 @@ class SyncService:
         if peer.runner is runner:
             peer.disconnected(runner, now_ms=_now_ms())
             self.ways_out.share(self._peers)
+            self._acquaintances.end(node_id)
             lasted_ms = _now_ms() - (runner.proven_ms or _now_ms())
             peer.backoff.succeeded(lasted_s=lasted_ms / 1000)
             self._log("peer.ended", peer=node_id, reason=runner.reason, detail=runner.detail)
             if node_id in self._dialling:
                 self._dialling[node_id].session_ended()
+
+    def _told(self, runner: SessionRunner, peers: tuple[PeerAt, ...]) -> None:
+        teller = runner.session.peer
+        assert teller is not None
+        self._acquaintances.told(teller, peers, now_ms=_now_ms())
 
     def _store_failed(self, error: MeshboxError) -> None:
         if isinstance(error, IdentityLost) and not self.failed.done():
@@ -426,6 +474,7 @@ class SyncService:
             await asyncio.sleep(TICK_S)
             for runner in tuple(self._runners):
                 runner.tick()
+            self._acquaintances.tick(now_ms=_now_ms())
 
 
 class LedgerFilling:

@@ -24,7 +24,7 @@ class PeerStatus(NamedTuple):
     address: str | None
     """Where it is dialled, `HOST:PORT`; None of one that only dialled us."""
     source: str
-    """How it became known: mdns, static, internet or inbound."""
+    """How it became known: mdns, static, internet, told or inbound."""
     state: PeerState
     reason: str | None
     """Code of the last session's end, or of why it is not reached; None while connected, or

@@ -9,12 +9,14 @@ A decoder is of one direction of one session, since frames build on those before
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterable
 from struct import unpack
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
+from meshbox.core.address import PORT_MAX, Endpoint
 from meshbox.core.errors import FrameMalformed, FrameTooLarge, InvalidId
 from meshbox.core.ids import (
     LOG_KEY_BYTES,
@@ -26,6 +28,7 @@ from meshbox.core.ids import (
     Namespace,
     Origin,
     Topic,
+    node_id_of,
     parse_author,
     parse_topic,
 )
@@ -42,6 +45,7 @@ from meshbox.core.limits import (
     REASON_LENGTH_MAX,
     SKETCH_SYMBOLS_MAX,
     SOFTWARE_LENGTH_MAX,
+    TOLD_FRAME_MAX,
     WANT_RANGES_MAX,
     WAYS_OUT_MAX,
 )
@@ -49,6 +53,7 @@ from meshbox.core.ranges import SeqRanges
 from meshbox.core.reconcile import DIGEST_BYTES, ELEMENT_BYTES, SYMBOL_BYTES, Digest
 from meshbox.core.session.assembly import CONTENT_HASH_BYTES
 from meshbox.core.session.frames import (
+    Addresses,
     AskDifference,
     AskLogs,
     AskSketch,
@@ -64,6 +69,7 @@ from meshbox.core.session.frames import (
     OfferedRun,
     Offers,
     PageRanges,
+    PeerAt,
     Proof,
     Resume,
     Settled,
@@ -107,6 +113,7 @@ class FrameDecoder:
             "blobs": self._blobs,
             "gone": _gone,
             "settled": _settled,
+            "addresses": _addresses,
             "end": _end,
         }
 
@@ -212,6 +219,7 @@ def _hello(message: pb.Frame) -> Hello:
         totals=Totals(hello.logs, hello.blobs, hello.bytes),
         topics=_hashes(hello.topics, TOPIC_HASH_BYTES, CARRIED_TOPICS_MAX, "topics carried"),
         ways_out=_hashes(hello.ways_out, WAY_HASH_BYTES, WAYS_OUT_MAX, "ways out"),
+        sync_port=_port(hello.sync_port, least=0),
     )
 
 
@@ -291,6 +299,25 @@ def _gone(message: pb.Frame) -> Gone:
 
 def _settled(message: pb.Frame) -> Settled:
     return Settled(message.settled.page)
+
+
+def _addresses(message: pb.Frame) -> Addresses:
+    peers = message.addresses.peers
+    _bounded(len(peers), TOLD_FRAME_MAX, "peers of a frame")
+    return Addresses(tuple(map(_peer_at, peers)))
+
+
+def _peer_at(peer: pb.PeerAt) -> PeerAt:
+    node_id = node_id_of(_sized(peer.node_key, NODE_KEY_BYTES, "node key"))
+    if len(peer.ip) not in (4, 16):
+        raise FrameMalformed(f"an address of {len(peer.ip)} bytes")
+    return PeerAt(node_id, Endpoint(str(ipaddress.ip_address(peer.ip)), _port(peer.port, least=1)))
+
+
+def _port(number: int, *, least: int) -> int:
+    if not least <= number <= PORT_MAX:
+        raise FrameMalformed(f"{number} is not a port")
+    return number
 
 
 def _end(message: pb.Frame) -> End:

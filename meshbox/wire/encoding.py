@@ -7,12 +7,14 @@ encoded.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from struct import pack
 
-from meshbox.core.ids import LogId, Origin, Topic
+from meshbox.core.ids import LogId, Origin, Topic, node_key_of
 from meshbox.core.reconcile import DIGEST_BYTES
 from meshbox.core.session.frames import (
+    Addresses,
     AskDifference,
     AskLogs,
     AskSketch,
@@ -27,6 +29,7 @@ from meshbox.core.session.frames import (
     OfferedRun,
     Offers,
     PageRanges,
+    PeerAt,
     Proof,
     Resume,
     Settled,
@@ -78,6 +81,8 @@ class FrameEncoder:
                 return pb.Frame(gone=pb.Gone(page=frame.page, logs=_page_ranges(frame.logs)))
             case Settled():
                 return pb.Frame(settled=pb.Settled(page=frame.page))
+            case Addresses():
+                return pb.Frame(addresses=pb.Addresses(peers=map(_peer_at, frame.peers)))
             case End():
                 return pb.Frame(end=pb.End(reason=frame.reason, detail=frame.detail))
 
@@ -147,6 +152,14 @@ def _hello(hello: Hello) -> pb.Hello:
         bytes=hello.totals.bytes,
         topics=hello.topics,
         ways_out=hello.ways_out,
+        sync_port=hello.sync_port,
+    )
+
+
+def _peer_at(peer: PeerAt) -> pb.PeerAt:
+    host, port = peer.endpoint
+    return pb.PeerAt(
+        node_key=node_key_of(peer.node_id), ip=ipaddress.ip_address(host).packed, port=port
     )
 
 

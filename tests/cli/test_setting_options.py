@@ -35,9 +35,9 @@ def test_nothing_given() -> None:
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
 def test_each_setting_has_its_option(setting: Any) -> None:
-    if setting.key == "mdns":
-        assert given("--no-mdns")[0]["mdns"] == "off"
-        assert given("--mdns")[0]["mdns"] == "on"
+    if setting.default in ("on", "off"):
+        assert given(f"--no-{setting.key}")[0][setting.key] == "off"
+        assert given(setting.option)[0][setting.key] == "on"
     elif setting.repeatable:
         assert given(setting.option, "a", setting.option, "b")[0][setting.key] == ["a", "b"]
     else:

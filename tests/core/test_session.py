@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshbox.core.ids import BlobClass, LogId, Namespace, parse_author, parse_topic
+from meshbox.core.address import Endpoint
+from meshbox.core.ids import BlobClass, LogId, Namespace, node_id_of, parse_author, parse_topic
 from meshbox.core.limits import (
     CURSOR_OWED_MS,
     FRAME_BYTES_MAX,
@@ -27,6 +28,7 @@ from meshbox.core.ranges import SEQ_END, SeqRanges
 from meshbox.core.reconcile import SYMBOL_BYTES, Digest
 from meshbox.core.session.effects import Finish, Request
 from meshbox.core.session.frames import (
+    Addresses,
     AskDifference,
     AskLogs,
     AskSketch,
@@ -40,6 +42,7 @@ from meshbox.core.session.frames import (
     OfferedRun,
     Offers,
     PageRanges,
+    PeerAt,
     Proof,
     Resume,
     Settled,
@@ -79,6 +82,17 @@ def test_both_hold_the_union_and_nothing_goes_twice(
     assert len(right.received) == len(left_blobs.keys() - right_blobs.keys())
     assert all(side.session.pages_unsettled == 0 for side in pair.sides)
     assert all(side.session.lag == 0 for side in pair.sides)
+
+
+def test_where_others_are_is_told_to_the_shell() -> None:
+    pair, answering = opened()
+    peers = (PeerAt(node_id_of(b"9" * 32), Endpoint("10.0.0.9", 3001)),)
+    dialling = pair.sides[0]
+    dialling.do(dialling.session.tell(Addresses(peers)))
+    pair.run()
+    assert answering.told == list(peers)
+    answering.do(answering.session.close("node.stopping", now_ms=pair.now_ms))
+    assert answering.session.tell(Addresses(peers)) == []
 
 
 def test_a_second_ask_before_the_answer_ends_the_session() -> None:

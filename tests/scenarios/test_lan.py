@@ -44,8 +44,9 @@ def _needs_lab() -> None:
 class Machine:
     """A machine with a node on it."""
 
-    def __init__(self, lab: Lab, at: int, folder: Path) -> None:
+    def __init__(self, lab: Lab, at: int, folder: Path, *options: str) -> None:
         self.name = lab.machines[at]
+        self._options = options
         self._lab = lab
         self._folder = folder / f"node{at}"
         self.start()
@@ -55,7 +56,7 @@ class Machine:
         self.node: RunningNode = start_node(
             self._folder,
             *("--mdns", "--http", "0.0.0.0:3000", "--https", "off", "--sync", "0.0.0.0:3001"),
-            *("--admin", "off"),
+            *("--admin", "off", *self._options),
             prefix=tuple(self._lab.argv(self.name, [])),
         )
 
@@ -110,13 +111,23 @@ def lan(folder: Path, wires: Sequence[Sequence[int]]) -> Iterator[tuple[Lab, lis
             for at in range(len(wires)):
                 machines += [Machine(lab, at, folder)]
             yield lab, machines
-            for machine in machines:
-                assert "peer.bug" not in machine.node.log()
-                assert machine.node.stop() == 0
+            end(machines)
         finally:
-            for machine in machines:
-                if machine.node.process.poll() is None:
-                    machine.node.kill()
+            kill(machines)
+
+
+def end(machines: Sequence[Machine]) -> None:
+    """Clean stops, without a bug."""
+    for machine in machines:
+        assert "peer.bug" not in machine.node.log()
+        assert machine.node.stop() == 0
+
+
+def kill(machines: Sequence[Machine]) -> None:
+    """Those that run still."""
+    for machine in machines:
+        if machine.node.process.poll() is None:
+            machine.node.kill()
 
 
 def write(count: int, *, logs: int = 10, first: int = 0) -> dict[str, dict[str, bytes]]:

@@ -33,6 +33,7 @@ from meshbox.storage.interface import MailboxStore
 from meshbox.storage.keyvalue import KeyValue
 from meshbox.storage.memory import MemoryKeyValue
 from meshbox.storage.rocksdb import open_rocksdb
+from meshbox.sync.acquaintances import Prove
 from meshbox.sync.runner import NO_BOUND as ANY_RATE
 from meshbox.sync.runner import Rates
 from meshbox.sync.service import SyncService
@@ -107,7 +108,9 @@ class Node:
         rates: Rates = ANY_RATE,
         allocation: Allocation = UNLIMITED,
         ways_out: Iterable[str] = (),
+        prove: Prove | None = None,
     ) -> None:
+        self.prove = prove
         self.carried = carried
         self.ways_out = tuple(ways_out)
         self.rates = rates
@@ -162,6 +165,7 @@ class Node:
             rates=self.rates,
             ways_out=self.ways_out,
             log=self._log,
+            prove=self.prove,
         )
         self._bound = await self._service.start(endpoint)
 

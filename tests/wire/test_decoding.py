@@ -20,6 +20,7 @@ from meshbox.core.limits import (
     PAGE_LOGS_MAX,
     REASON_LENGTH_MAX,
     SKETCH_SYMBOLS_MAX,
+    TOLD_FRAME_MAX,
     WANT_RANGES_MAX,
     WAYS_OUT_MAX,
 )
@@ -62,6 +63,11 @@ def offered(*pairs: tuple[int, int], **changes: Any) -> pb.Frame:
     return pb.Frame(offers=pb.Offers(logs=[pb.OfferedLog(runs=named, **changes)]))
 
 
+def peer_at(**changes: Any) -> pb.Frame:
+    fields = {"node_key": b"k" * 32, "ip": b"\x0a\0\0\1", "port": 1, **changes}
+    return pb.Frame(addresses=pb.Addresses(peers=[pb.PeerAt(**fields)]))
+
+
 ONE = pb.SeqRange(first=0, last=0)
 
 
@@ -101,6 +107,12 @@ ONE = pb.SeqRange(first=0, last=0)
         blob(origin_name=b"o" * 35),
         blob(content_hash=b"", size_bytes=1),
         pb.Frame(end=pb.End(reason="\x1b[31m")),
+        hello(sync_port=2**16),
+        peer_at(node_key=b"k" * 31),
+        peer_at(ip=b"\x0a\0\0"),
+        peer_at(ip=b""),
+        peer_at(port=0),
+        peer_at(port=2**16),
     ],
 )
 def test_malformed(message: pb.Frame) -> None:
@@ -131,6 +143,7 @@ def test_malformed(message: pb.Frame) -> None:
         pb.Frame(want=pb.Want(begun=[pb.Begun(offset=BLOB_BYTES_MAX + 1)])),
         pb.Frame(blobs=pb.Blobs(blobs=[pb.Blob()] * (FRAME_BLOBS_MAX + 1))),
         blob(size_bytes=BLOB_BYTES_MAX + 1),
+        pb.Frame(addresses=pb.Addresses(peers=[pb.PeerAt()] * (TOLD_FRAME_MAX + 1))),
     ],
 )
 def test_too_large(message: pb.Frame) -> None:

@@ -5,14 +5,26 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshbox.core.ids import BlobClass, LogId, LogKey, Namespace, Origin, parse_author, parse_topic
+from meshbox.core.address import Endpoint
+from meshbox.core.ids import (
+    BlobClass,
+    LogId,
+    LogKey,
+    Namespace,
+    Origin,
+    node_id_of,
+    parse_author,
+    parse_topic,
+)
 from meshbox.core.limits import (
     BLOB_BYTES_MAX,
     CURSORS_OFFERED_MAX,
+    TOLD_FRAME_MAX,
 )
 from meshbox.core.ranges import SEQ_END, SeqRanges
 from meshbox.core.reconcile import SYMBOL_BYTES, Digest
 from meshbox.core.session.frames import (
+    Addresses,
     AskDifference,
     AskLogs,
     AskSketch,
@@ -28,6 +40,7 @@ from meshbox.core.session.frames import (
     OfferedRun,
     Offers,
     PageRanges,
+    PeerAt,
     Proof,
     Resume,
     Settled,
@@ -73,6 +86,11 @@ parts = st.builds(
     offset=u64,
     data=st.binary(max_size=50),
 ).map(lambda part: part._replace(content_hash=b"") if part.size_bytes == len(part.data) else part)
+peers_at = st.builds(
+    PeerAt,
+    sized(32).map(node_id_of),
+    st.builds(Endpoint, st.ip_addresses().map(str), st.integers(1, 2**16 - 1)),
+)
 hellos = st.builds(
     Hello,
     node_key=sized(32),
@@ -85,6 +103,7 @@ hellos = st.builds(
     blob_bytes_max=u64,
     software=st.just("meshbox/1"),
     totals=st.builds(Totals, u64, u64, u64),
+    sync_port=st.integers(0, 2**16 - 1),
     topics=st.sampled_from([0, 1, 3]).flatmap(lambda count: sized(8 * count)),
     ways_out=st.sampled_from([0, 1, 3]).flatmap(lambda count: sized(8 * count)),
 )
@@ -120,6 +139,7 @@ frames = st.one_of(
     st.builds(Gone, u32, page_ranges),
     st.builds(Blobs, st.lists(parts, max_size=5).map(tuple)),
     st.builds(Settled, u32),
+    st.builds(Addresses, st.lists(peers_at, max_size=TOLD_FRAME_MAX).map(tuple)),
     st.builds(End, st.just("peer.stalled"), st.just("said why")),
 )
 

@@ -15,7 +15,7 @@ from meshbox.core.inventory import LogRecord
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.reconcile import Digest
 from meshbox.core.retention import Retention
-from meshbox.core.session.frames import Frame
+from meshbox.core.session.frames import Frame, PeerAt
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,13 @@ class Proven:
     """The peer is who it says: the shell now decides whether this session may stay."""
 
     peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The peer tells where others are: hints, which the shell may dial."""
+
+    peers: tuple[PeerAt, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,4 +284,4 @@ Request = (
     | ReadPart
     | Commit
 )
-Effect = Send | Proven | Finish | Request
+Effect = Send | Proven | Told | Finish | Request

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from meshbox.core.ids import BlobClass, LogId, LogKey, Origin
+from meshbox.core.address import Endpoint
+from meshbox.core.ids import BlobClass, LogId, LogKey, NodeId, Origin
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.reconcile import Digest
 
@@ -42,6 +43,8 @@ class Hello(NamedTuple):
     """The topics carried (core/topics.py); empty: all."""
     ways_out: bytes = b""
     """The internet mailboxes that it is configured with (core/way_out.py)."""
+    sync_port: int = 0
+    """Where it listens for other nodes; 0: nowhere."""
 
 
 class Proof(NamedTuple):
@@ -176,6 +179,20 @@ class Settled(NamedTuple):
     page: int
 
 
+class PeerAt(NamedTuple):
+    """A node, and where the sender proved that it listens."""
+
+    node_id: NodeId
+    endpoint: Endpoint
+    """An IP address without a zone, and a port."""
+
+
+class Addresses(NamedTuple):
+    """Other peers of the sender's, for a reader who does not find them by itself."""
+
+    peers: tuple[PeerAt, ...]
+
+
 class End(NamedTuple):
     """The session is over; nothing follows."""
 
@@ -197,5 +214,6 @@ Frame = (
     | Blobs
     | Gone
     | Settled
+    | Addresses
     | End
 )

@@ -9,7 +9,7 @@ an assertion. After `Finish` every input is ignored.
 |-----------|---------------------------------------------------|-------------------------------|
 | HANDSHAKE | hello, proof (handshake.py), end                  | proven: OPEN                  |
 | OPEN      | resume once; what strangers say (comparing.py);   | end, a fault, `close`: ENDED  |
-|           | offers, want, blobs, gone, settled, end           |                               |
+|           | offers, want, blobs, gone, settled, addresses, end|                               |
 | ENDED     | -                                                 |                               |
 """
 
@@ -45,8 +45,10 @@ from meshbox.core.session.effects import (
     ReadRefill,
     Request,
     Send,
+    Told,
 )
 from meshbox.core.session.frames import (
+    Addresses,
     AskDifference,
     AskLogs,
     AskSketch,
@@ -190,6 +192,10 @@ class Session:
         """The ledger named this peer: what another was asked for may be free now."""
         return self._guarded(lambda: self._reader.wake() if self._reader else [], now_ms)
 
+    def tell(self, addresses: Addresses) -> list[Effect]:
+        """Tells the peer where others are."""
+        return [Send(addresses)] if self.state is SessionState.OPEN else []
+
     def tick(self, *, now_ms: int) -> list[Effect]:
         """Time passed; call about four times a second."""
         return self._guarded(lambda: self._tick(now_ms), now_ms)
@@ -294,6 +300,8 @@ class Session:
                 return self._server.want(frame, sender.page(frame.page))
             case Settled():
                 return sender.settled(frame)
+            case Addresses():
+                return [Told(frame.peers)]
             case Hello() | Proof() | End():
                 raise FrameUnexpected(f"{type(frame).__name__} after the handshake")
 

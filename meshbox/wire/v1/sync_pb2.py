@@ -24,57 +24,61 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ameshbox/wire/v1/sync.proto\x12\x0fmeshbox.wire.v1\"\xf8\x04\n\x05\x46rame\x12\'\n\x05hello\x18\x01 \x01(\x0b\x32\x16.meshbox.wire.v1.HelloH\x00\x12\'\n\x05proof\x18\x02 \x01(\x0b\x32\x16.meshbox.wire.v1.ProofH\x00\x12)\n\x06resume\x18\x03 \x01(\x0b\x32\x17.meshbox.wire.v1.ResumeH\x00\x12)\n\x06offers\x18\x04 \x01(\x0b\x32\x17.meshbox.wire.v1.OffersH\x00\x12%\n\x04want\x18\x05 \x01(\x0b\x32\x15.meshbox.wire.v1.WantH\x00\x12\'\n\x05\x62lobs\x18\x06 \x01(\x0b\x32\x16.meshbox.wire.v1.BlobsH\x00\x12%\n\x04gone\x18\x07 \x01(\x0b\x32\x15.meshbox.wire.v1.GoneH\x00\x12+\n\x07settled\x18\x08 \x01(\x0b\x32\x18.meshbox.wire.v1.SettledH\x00\x12#\n\x03\x65nd\x18\t \x01(\x0b\x32\x14.meshbox.wire.v1.EndH\x00\x12\x30\n\nask_sketch\x18\n \x01(\x0b\x32\x1a.meshbox.wire.v1.AskSketchH\x00\x12)\n\x06sketch\x18\x0b \x01(\x0b\x32\x17.meshbox.wire.v1.SketchH\x00\x12\x38\n\x0e\x61sk_difference\x18\x0c \x01(\x0b\x32\x1e.meshbox.wire.v1.AskDifferenceH\x00\x12\x31\n\ndifference\x18\r \x01(\x0b\x32\x1b.meshbox.wire.v1.DifferenceH\x00\x12,\n\x08\x61sk_logs\x18\x0e \x01(\x0b\x32\x18.meshbox.wire.v1.AskLogsH\x00\x42\x06\n\x04\x62ody\"\x8f\x02\n\x05Hello\x12\x13\n\x0bversion_min\x18\x01 \x01(\r\x12\x13\n\x0bversion_max\x18\x02 \x01(\r\x12\x10\n\x08node_key\x18\x03 \x01(\x0c\x12\r\n\x05nonce\x18\x04 \x01(\x0c\x12\x18\n\x10leaf_fingerprint\x18\x05 \x01(\x0c\x12\x10\n\x08\x65poch_id\x18\x06 \x01(\x0c\x12\x17\n\x0f\x66rame_bytes_max\x18\x07 \x01(\r\x12\x16\n\x0e\x62lob_bytes_max\x18\x08 \x01(\x04\x12\x10\n\x08software\x18\t \x01(\t\x12\x0c\n\x04logs\x18\n \x01(\x04\x12\r\n\x05\x62lobs\x18\x0b \x01(\x04\x12\r\n\x05\x62ytes\x18\x0c \x01(\x04\x12\x0e\n\x06topics\x18\r \x01(\x0c\x12\x10\n\x08ways_out\x18\x0e \x01(\x0c\"\x1a\n\x05Proof\x12\x11\n\tsignature\x18\x01 \x01(\x0c\"\x19\n\x06Resume\x12\x0f\n\x07\x63ursors\x18\x01 \x03(\x0c\"\x1c\n\tAskSketch\x12\x0f\n\x07symbols\x18\x01 \x01(\r\"J\n\x06Sketch\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x10\n\x08\x65lements\x18\x02 \x01(\x04\x12\r\n\x05\x66irst\x18\x03 \x01(\r\x12\x0f\n\x07symbols\x18\x04 \x01(\x0c\"\x0f\n\rAskDifference\"0\n\nDifference\x12\x10\n\x08\x65lements\x18\x01 \x01(\x0c\x12\x10\n\x08list_all\x18\x02 \x01(\x08\"\'\n\x08SeqRange\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04last\x18\x02 \x01(\x04\"\xa4\x01\n\nOfferedRun\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04last\x18\x02 \x01(\x04\x12.\n\nblob_class\x18\x03 \x01(\x0e\x32\x1a.meshbox.wire.v1.BlobClass\x12\x12\n\x05\x62ytes\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x15\n\rlargest_bytes\x18\x05 \x01(\x04\x12\x14\n\x0c\x61ge_least_ms\x18\x06 \x01(\x04\x42\x08\n\x06_bytes\"\xdb\x01\n\nOfferedLog\x12\r\n\x05known\x18\x01 \x01(\r\x12\x11\n\tnamespace\x18\x02 \x01(\r\x12\x14\n\ntopic_text\x18\x03 \x01(\tH\x00\x12\x13\n\ttopic_hex\x18\x04 \x01(\x0cH\x00\x12\x15\n\x0btopic_known\x18\x05 \x01(\rH\x00\x12\x15\n\x0b\x61uthor_text\x18\x06 \x01(\tH\x01\x12\x14\n\nauthor_hex\x18\x07 \x01(\x0cH\x01\x12)\n\x04runs\x18\x08 \x03(\x0b\x32\x1b.meshbox.wire.v1.OfferedRunB\x07\n\x05topicB\x08\n\x06\x61uthor\"\x88\x01\n\x06Offers\x12\x0c\n\x04page\x18\x01 \x01(\r\x12)\n\x04logs\x18\x02 \x03(\x0b\x32\x1b.meshbox.wire.v1.OfferedLog\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\x0c\x12\x15\n\rcursor_common\x18\x04 \x01(\r\x12\r\n\x05\x66resh\x18\x05 \x01(\x08\x12\x0f\n\x07\x61nswers\x18\x06 \x01(\x08\"\x17\n\x07\x41skLogs\x12\x0c\n\x04keys\x18\x01 \x01(\x0c\"C\n\tLogRanges\x12\x0b\n\x03log\x18\x01 \x01(\r\x12)\n\x06ranges\x18\x02 \x03(\x0b\x32\x19.meshbox.wire.v1.SeqRange\"G\n\x05\x42\x65gun\x12\x0b\n\x03log\x18\x01 \x01(\r\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x14\n\x0c\x63ontent_hash\x18\x03 \x01(\x0c\x12\x0e\n\x06offset\x18\x04 \x01(\x04\"e\n\x04Want\x12\x0c\n\x04page\x18\x01 \x01(\r\x12(\n\x04logs\x18\x02 \x03(\x0b\x32\x1a.meshbox.wire.v1.LogRanges\x12%\n\x05\x62\x65gun\x18\x03 \x03(\x0b\x32\x16.meshbox.wire.v1.Begun\"\xdb\x01\n\x04\x42lob\x12\x0c\n\x04page\x18\x01 \x01(\r\x12\x0b\n\x03log\x18\x02 \x01(\r\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12.\n\nblob_class\x18\x04 \x01(\x0e\x32\x1a.meshbox.wire.v1.BlobClass\x12\x0e\n\x06\x61ge_ms\x18\x05 \x01(\x04\x12\x0e\n\x06origin\x18\x06 \x01(\r\x12\x13\n\x0borigin_name\x18\x07 \x01(\x0c\x12\x14\n\x0c\x63ontent_hash\x18\x08 \x01(\x0c\x12\x12\n\nsize_bytes\x18\t \x01(\x04\x12\x0e\n\x06offset\x18\n \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x0b \x01(\x0c\"-\n\x05\x42lobs\x12$\n\x05\x62lobs\x18\x01 \x03(\x0b\x32\x15.meshbox.wire.v1.Blob\">\n\x04Gone\x12\x0c\n\x04page\x18\x01 \x01(\r\x12(\n\x04logs\x18\x02 \x03(\x0b\x32\x1a.meshbox.wire.v1.LogRanges\"\x17\n\x07Settled\x12\x0c\n\x04page\x18\x01 \x01(\r\"%\n\x03\x45nd\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t*;\n\tBlobClass\x12\x15\n\x11\x42LOB_CLASS_OPAQUE\x10\x00\x12\x17\n\x13\x42LOB_CLASS_VERIFIED\x10\x01\x32\x45\n\x04Sync\x12=\n\x07Session\x12\x16.meshbox.wire.v1.Frame\x1a\x16.meshbox.wire.v1.Frame(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ameshbox/wire/v1/sync.proto\x12\x0fmeshbox.wire.v1\"\xa9\x05\n\x05\x46rame\x12\'\n\x05hello\x18\x01 \x01(\x0b\x32\x16.meshbox.wire.v1.HelloH\x00\x12\'\n\x05proof\x18\x02 \x01(\x0b\x32\x16.meshbox.wire.v1.ProofH\x00\x12)\n\x06resume\x18\x03 \x01(\x0b\x32\x17.meshbox.wire.v1.ResumeH\x00\x12)\n\x06offers\x18\x04 \x01(\x0b\x32\x17.meshbox.wire.v1.OffersH\x00\x12%\n\x04want\x18\x05 \x01(\x0b\x32\x15.meshbox.wire.v1.WantH\x00\x12\'\n\x05\x62lobs\x18\x06 \x01(\x0b\x32\x16.meshbox.wire.v1.BlobsH\x00\x12%\n\x04gone\x18\x07 \x01(\x0b\x32\x15.meshbox.wire.v1.GoneH\x00\x12+\n\x07settled\x18\x08 \x01(\x0b\x32\x18.meshbox.wire.v1.SettledH\x00\x12#\n\x03\x65nd\x18\t \x01(\x0b\x32\x14.meshbox.wire.v1.EndH\x00\x12\x30\n\nask_sketch\x18\n \x01(\x0b\x32\x1a.meshbox.wire.v1.AskSketchH\x00\x12)\n\x06sketch\x18\x0b \x01(\x0b\x32\x17.meshbox.wire.v1.SketchH\x00\x12\x38\n\x0e\x61sk_difference\x18\x0c \x01(\x0b\x32\x1e.meshbox.wire.v1.AskDifferenceH\x00\x12\x31\n\ndifference\x18\r \x01(\x0b\x32\x1b.meshbox.wire.v1.DifferenceH\x00\x12,\n\x08\x61sk_logs\x18\x0e \x01(\x0b\x32\x18.meshbox.wire.v1.AskLogsH\x00\x12/\n\taddresses\x18\x0f \x01(\x0b\x32\x1a.meshbox.wire.v1.AddressesH\x00\x42\x06\n\x04\x62ody\"\xa2\x02\n\x05Hello\x12\x13\n\x0bversion_min\x18\x01 \x01(\r\x12\x13\n\x0bversion_max\x18\x02 \x01(\r\x12\x10\n\x08node_key\x18\x03 \x01(\x0c\x12\r\n\x05nonce\x18\x04 \x01(\x0c\x12\x18\n\x10leaf_fingerprint\x18\x05 \x01(\x0c\x12\x10\n\x08\x65poch_id\x18\x06 \x01(\x0c\x12\x17\n\x0f\x66rame_bytes_max\x18\x07 \x01(\r\x12\x16\n\x0e\x62lob_bytes_max\x18\x08 \x01(\x04\x12\x10\n\x08software\x18\t \x01(\t\x12\x0c\n\x04logs\x18\n \x01(\x04\x12\r\n\x05\x62lobs\x18\x0b \x01(\x04\x12\r\n\x05\x62ytes\x18\x0c \x01(\x04\x12\x0e\n\x06topics\x18\r \x01(\x0c\x12\x10\n\x08ways_out\x18\x0e \x01(\x0c\x12\x11\n\tsync_port\x18\x0f \x01(\r\"\x1a\n\x05Proof\x12\x11\n\tsignature\x18\x01 \x01(\x0c\"\x19\n\x06Resume\x12\x0f\n\x07\x63ursors\x18\x01 \x03(\x0c\"\x1c\n\tAskSketch\x12\x0f\n\x07symbols\x18\x01 \x01(\r\"J\n\x06Sketch\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x10\n\x08\x65lements\x18\x02 \x01(\x04\x12\r\n\x05\x66irst\x18\x03 \x01(\r\x12\x0f\n\x07symbols\x18\x04 \x01(\x0c\"\x0f\n\rAskDifference\"0\n\nDifference\x12\x10\n\x08\x65lements\x18\x01 \x01(\x0c\x12\x10\n\x08list_all\x18\x02 \x01(\x08\"\'\n\x08SeqRange\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04last\x18\x02 \x01(\x04\"\xa4\x01\n\nOfferedRun\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04last\x18\x02 \x01(\x04\x12.\n\nblob_class\x18\x03 \x01(\x0e\x32\x1a.meshbox.wire.v1.BlobClass\x12\x12\n\x05\x62ytes\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x15\n\rlargest_bytes\x18\x05 \x01(\x04\x12\x14\n\x0c\x61ge_least_ms\x18\x06 \x01(\x04\x42\x08\n\x06_bytes\"\xdb\x01\n\nOfferedLog\x12\r\n\x05known\x18\x01 \x01(\r\x12\x11\n\tnamespace\x18\x02 \x01(\r\x12\x14\n\ntopic_text\x18\x03 \x01(\tH\x00\x12\x13\n\ttopic_hex\x18\x04 \x01(\x0cH\x00\x12\x15\n\x0btopic_known\x18\x05 \x01(\rH\x00\x12\x15\n\x0b\x61uthor_text\x18\x06 \x01(\tH\x01\x12\x14\n\nauthor_hex\x18\x07 \x01(\x0cH\x01\x12)\n\x04runs\x18\x08 \x03(\x0b\x32\x1b.meshbox.wire.v1.OfferedRunB\x07\n\x05topicB\x08\n\x06\x61uthor\"\x88\x01\n\x06Offers\x12\x0c\n\x04page\x18\x01 \x01(\r\x12)\n\x04logs\x18\x02 \x03(\x0b\x32\x1b.meshbox.wire.v1.OfferedLog\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\x0c\x12\x15\n\rcursor_common\x18\x04 \x01(\r\x12\r\n\x05\x66resh\x18\x05 \x01(\x08\x12\x0f\n\x07\x61nswers\x18\x06 \x01(\x08\"\x17\n\x07\x41skLogs\x12\x0c\n\x04keys\x18\x01 \x01(\x0c\"C\n\tLogRanges\x12\x0b\n\x03log\x18\x01 \x01(\r\x12)\n\x06ranges\x18\x02 \x03(\x0b\x32\x19.meshbox.wire.v1.SeqRange\"G\n\x05\x42\x65gun\x12\x0b\n\x03log\x18\x01 \x01(\r\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x14\n\x0c\x63ontent_hash\x18\x03 \x01(\x0c\x12\x0e\n\x06offset\x18\x04 \x01(\x04\"e\n\x04Want\x12\x0c\n\x04page\x18\x01 \x01(\r\x12(\n\x04logs\x18\x02 \x03(\x0b\x32\x1a.meshbox.wire.v1.LogRanges\x12%\n\x05\x62\x65gun\x18\x03 \x03(\x0b\x32\x16.meshbox.wire.v1.Begun\"\xdb\x01\n\x04\x42lob\x12\x0c\n\x04page\x18\x01 \x01(\r\x12\x0b\n\x03log\x18\x02 \x01(\r\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12.\n\nblob_class\x18\x04 \x01(\x0e\x32\x1a.meshbox.wire.v1.BlobClass\x12\x0e\n\x06\x61ge_ms\x18\x05 \x01(\x04\x12\x0e\n\x06origin\x18\x06 \x01(\r\x12\x13\n\x0borigin_name\x18\x07 \x01(\x0c\x12\x14\n\x0c\x63ontent_hash\x18\x08 \x01(\x0c\x12\x12\n\nsize_bytes\x18\t \x01(\x04\x12\x0e\n\x06offset\x18\n \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x0b \x01(\x0c\"-\n\x05\x42lobs\x12$\n\x05\x62lobs\x18\x01 \x03(\x0b\x32\x15.meshbox.wire.v1.Blob\">\n\x04Gone\x12\x0c\n\x04page\x18\x01 \x01(\r\x12(\n\x04logs\x18\x02 \x03(\x0b\x32\x1a.meshbox.wire.v1.LogRanges\"\x17\n\x07Settled\x12\x0c\n\x04page\x18\x01 \x01(\r\"4\n\x06PeerAt\x12\x10\n\x08node_key\x18\x01 \x01(\x0c\x12\n\n\x02ip\x18\x02 \x01(\x0c\x12\x0c\n\x04port\x18\x03 \x01(\r\"3\n\tAddresses\x12&\n\x05peers\x18\x01 \x03(\x0b\x32\x17.meshbox.wire.v1.PeerAt\"%\n\x03\x45nd\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t*;\n\tBlobClass\x12\x15\n\x11\x42LOB_CLASS_OPAQUE\x10\x00\x12\x17\n\x13\x42LOB_CLASS_VERIFIED\x10\x01\x32\x45\n\x04Sync\x12=\n\x07Session\x12\x16.meshbox.wire.v1.Frame\x1a\x16.meshbox.wire.v1.Frame(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'meshbox.wire.v1.sync_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BLOBCLASS']._serialized_start=2420
-  _globals['_BLOBCLASS']._serialized_end=2479
+  _globals['_BLOBCLASS']._serialized_start=2595
+  _globals['_BLOBCLASS']._serialized_end=2654
   _globals['_FRAME']._serialized_start=48
-  _globals['_FRAME']._serialized_end=680
-  _globals['_HELLO']._serialized_start=683
-  _globals['_HELLO']._serialized_end=954
-  _globals['_PROOF']._serialized_start=956
-  _globals['_PROOF']._serialized_end=982
-  _globals['_RESUME']._serialized_start=984
-  _globals['_RESUME']._serialized_end=1009
-  _globals['_ASKSKETCH']._serialized_start=1011
-  _globals['_ASKSKETCH']._serialized_end=1039
-  _globals['_SKETCH']._serialized_start=1041
-  _globals['_SKETCH']._serialized_end=1115
-  _globals['_ASKDIFFERENCE']._serialized_start=1117
-  _globals['_ASKDIFFERENCE']._serialized_end=1132
-  _globals['_DIFFERENCE']._serialized_start=1134
-  _globals['_DIFFERENCE']._serialized_end=1182
-  _globals['_SEQRANGE']._serialized_start=1184
-  _globals['_SEQRANGE']._serialized_end=1223
-  _globals['_OFFEREDRUN']._serialized_start=1226
-  _globals['_OFFEREDRUN']._serialized_end=1390
-  _globals['_OFFEREDLOG']._serialized_start=1393
-  _globals['_OFFEREDLOG']._serialized_end=1612
-  _globals['_OFFERS']._serialized_start=1615
-  _globals['_OFFERS']._serialized_end=1751
-  _globals['_ASKLOGS']._serialized_start=1753
-  _globals['_ASKLOGS']._serialized_end=1776
-  _globals['_LOGRANGES']._serialized_start=1778
-  _globals['_LOGRANGES']._serialized_end=1845
-  _globals['_BEGUN']._serialized_start=1847
-  _globals['_BEGUN']._serialized_end=1918
-  _globals['_WANT']._serialized_start=1920
-  _globals['_WANT']._serialized_end=2021
-  _globals['_BLOB']._serialized_start=2024
-  _globals['_BLOB']._serialized_end=2243
-  _globals['_BLOBS']._serialized_start=2245
-  _globals['_BLOBS']._serialized_end=2290
-  _globals['_GONE']._serialized_start=2292
-  _globals['_GONE']._serialized_end=2354
-  _globals['_SETTLED']._serialized_start=2356
-  _globals['_SETTLED']._serialized_end=2379
-  _globals['_END']._serialized_start=2381
-  _globals['_END']._serialized_end=2418
-  _globals['_SYNC']._serialized_start=2481
-  _globals['_SYNC']._serialized_end=2550
+  _globals['_FRAME']._serialized_end=729
+  _globals['_HELLO']._serialized_start=732
+  _globals['_HELLO']._serialized_end=1022
+  _globals['_PROOF']._serialized_start=1024
+  _globals['_PROOF']._serialized_end=1050
+  _globals['_RESUME']._serialized_start=1052
+  _globals['_RESUME']._serialized_end=1077
+  _globals['_ASKSKETCH']._serialized_start=1079
+  _globals['_ASKSKETCH']._serialized_end=1107
+  _globals['_SKETCH']._serialized_start=1109
+  _globals['_SKETCH']._serialized_end=1183
+  _globals['_ASKDIFFERENCE']._serialized_start=1185
+  _globals['_ASKDIFFERENCE']._serialized_end=1200
+  _globals['_DIFFERENCE']._serialized_start=1202
+  _globals['_DIFFERENCE']._serialized_end=1250
+  _globals['_SEQRANGE']._serialized_start=1252
+  _globals['_SEQRANGE']._serialized_end=1291
+  _globals['_OFFEREDRUN']._serialized_start=1294
+  _globals['_OFFEREDRUN']._serialized_end=1458
+  _globals['_OFFEREDLOG']._serialized_start=1461
+  _globals['_OFFEREDLOG']._serialized_end=1680
+  _globals['_OFFERS']._serialized_start=1683
+  _globals['_OFFERS']._serialized_end=1819
+  _globals['_ASKLOGS']._serialized_start=1821
+  _globals['_ASKLOGS']._serialized_end=1844
+  _globals['_LOGRANGES']._serialized_start=1846
+  _globals['_LOGRANGES']._serialized_end=1913
+  _globals['_BEGUN']._serialized_start=1915
+  _globals['_BEGUN']._serialized_end=1986
+  _globals['_WANT']._serialized_start=1988
+  _globals['_WANT']._serialized_end=2089
+  _globals['_BLOB']._serialized_start=2092
+  _globals['_BLOB']._serialized_end=2311
+  _globals['_BLOBS']._serialized_start=2313
+  _globals['_BLOBS']._serialized_end=2358
+  _globals['_GONE']._serialized_start=2360
+  _globals['_GONE']._serialized_end=2422
+  _globals['_SETTLED']._serialized_start=2424
+  _globals['_SETTLED']._serialized_end=2447
+  _globals['_PEERAT']._serialized_start=2449
+  _globals['_PEERAT']._serialized_end=2501
+  _globals['_ADDRESSES']._serialized_start=2503
+  _globals['_ADDRESSES']._serialized_end=2554
+  _globals['_END']._serialized_start=2556
+  _globals['_END']._serialized_end=2593
+  _globals['_SYNC']._serialized_start=2656
+  _globals['_SYNC']._serialized_end=2725
 # @@protoc_insertion_point(module_scope)

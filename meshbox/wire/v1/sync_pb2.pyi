@@ -54,6 +54,7 @@ class Frame(_message.Message):
     ASK_DIFFERENCE_FIELD_NUMBER: _builtins.int
     DIFFERENCE_FIELD_NUMBER: _builtins.int
     ASK_LOGS_FIELD_NUMBER: _builtins.int
+    ADDRESSES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -82,6 +83,8 @@ class Frame(_message.Message):
     def difference(self) -> Global___Difference: ...
     @_builtins.property
     def ask_logs(self) -> Global___AskLogs: ...
+    @_builtins.property
+    def addresses(self) -> Global___Addresses: ...
     def __init__(
         self,
         *,
@@ -99,12 +102,13 @@ class Frame(_message.Message):
         ask_difference: Global___AskDifference | None = ...,
         difference: Global___Difference | None = ...,
         ask_logs: Global___AskLogs | None = ...,
+        addresses: Global___Addresses | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_difference", b"ask_difference", "ask_logs", b"ask_logs", "ask_sketch", b"ask_sketch", "blobs", b"blobs", "body", b"body", "difference", b"difference", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "sketch", b"sketch", "want", b"want"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "ask_difference", b"ask_difference", "ask_logs", b"ask_logs", "ask_sketch", b"ask_sketch", "blobs", b"blobs", "body", b"body", "difference", b"difference", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "sketch", b"sketch", "want", b"want"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_difference", b"ask_difference", "ask_logs", b"ask_logs", "ask_sketch", b"ask_sketch", "blobs", b"blobs", "body", b"body", "difference", b"difference", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "sketch", b"sketch", "want", b"want"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "ask_difference", b"ask_difference", "ask_logs", b"ask_logs", "ask_sketch", b"ask_sketch", "blobs", b"blobs", "body", b"body", "difference", b"difference", "end", b"end", "gone", b"gone", "hello", b"hello", "offers", b"offers", "proof", b"proof", "resume", b"resume", "settled", b"settled", "sketch", b"sketch", "want", b"want"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "resume", "offers", "want", "blobs", "gone", "settled", "end", "ask_sketch", "sketch", "ask_difference", "difference", "ask_logs"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "resume", "offers", "want", "blobs", "gone", "settled", "end", "ask_sketch", "sketch", "ask_difference", "difference", "ask_logs", "addresses"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -130,6 +134,7 @@ class Hello(_message.Message):
     BYTES_FIELD_NUMBER: _builtins.int
     TOPICS_FIELD_NUMBER: _builtins.int
     WAYS_OUT_FIELD_NUMBER: _builtins.int
+    SYNC_PORT_FIELD_NUMBER: _builtins.int
     version_min: _builtins.int
     version_max: _builtins.int
     node_key: _builtins.bytes
@@ -159,6 +164,8 @@ class Hello(_message.Message):
     the same one do not all carry the same: BLAKE2b-64 of the name of each (a node id as text, or
     `https://HOST[:PORT]`), keyed with `nonce`, ascending, one after the other, at most 16.
     """
+    sync_port: _builtins.int
+    """where this side listens for this protocol; 0: nowhere"""
     def __init__(
         self,
         *,
@@ -176,10 +183,11 @@ class Hello(_message.Message):
         bytes: _builtins.int = ...,
         topics: _builtins.bytes = ...,
         ways_out: _builtins.bytes = ...,
+        sync_port: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_bytes_max", b"blob_bytes_max", "blobs", b"blobs", "bytes", b"bytes", "epoch_id", b"epoch_id", "frame_bytes_max", b"frame_bytes_max", "leaf_fingerprint", b"leaf_fingerprint", "logs", b"logs", "node_key", b"node_key", "nonce", b"nonce", "software", b"software", "topics", b"topics", "version_max", b"version_max", "version_min", b"version_min", "ways_out", b"ways_out"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_bytes_max", b"blob_bytes_max", "blobs", b"blobs", "bytes", b"bytes", "epoch_id", b"epoch_id", "frame_bytes_max", b"frame_bytes_max", "leaf_fingerprint", b"leaf_fingerprint", "logs", b"logs", "node_key", b"node_key", "nonce", b"nonce", "software", b"software", "sync_port", b"sync_port", "topics", b"topics", "version_max", b"version_max", "version_min", b"version_min", "ways_out", b"ways_out"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -728,6 +736,57 @@ class Settled(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Settled: _TypeAlias = Settled  # noqa: Y015
+
+@_typing.final
+class PeerAt(_message.Message):
+    """A node, and where the sender itself proved its key by TLS."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_KEY_FIELD_NUMBER: _builtins.int
+    IP_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    node_key: _builtins.bytes
+    """32 bytes"""
+    ip: _builtins.bytes
+    """4 bytes of IPv4, or 16 of IPv6"""
+    port: _builtins.int
+    def __init__(
+        self,
+        *,
+        node_key: _builtins.bytes = ...,
+        ip: _builtins.bytes = ...,
+        port: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ip", b"ip", "node_key", b"node_key", "port", b"port"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PeerAt: _TypeAlias = PeerAt  # noqa: Y015
+
+@_typing.final
+class Addresses(_message.Message):
+    """Where others are, for a peer that does not find them by itself. At most once a second."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PEERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def peers(self) -> _containers.RepeatedCompositeFieldContainer[Global___PeerAt]: ...
+    def __init__(
+        self,
+        *,
+        peers: _abc.Iterable[Global___PeerAt] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["peers", b"peers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Addresses: _TypeAlias = Addresses  # noqa: Y015
 
 @_typing.final
 class End(_message.Message):

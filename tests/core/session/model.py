@@ -56,8 +56,9 @@ from meshbox.core.session.effects import (
     Request,
     Send,
     SketchMade,
+    Told,
 )
-from meshbox.core.session.frames import Blobs, Frame, Hello
+from meshbox.core.session.frames import Blobs, Frame, Hello, PeerAt
 from meshbox.core.session.session import Session
 from meshbox.core.topics import ALL_TOPICS, OwnTopics
 from meshbox.core.wants import WantLedger
@@ -268,6 +269,7 @@ class Side:
     requests: list[Request] = field(default_factory=list)
     finished: str | None = None
     proven: NodeId | None = None
+    told: list[PeerAt] = field(default_factory=list)
     sent: list[Frame] = field(default_factory=list)
     encoder: FrameEncoder = field(default_factory=FrameEncoder)
     decoder: FrameDecoder = field(default_factory=FrameDecoder)
@@ -282,6 +284,8 @@ class Side:
                     self.finished = effect.reason
                 case Proven():
                     self.proven = effect.peer
+                case Told():
+                    self.told += effect.peers
                 case _:
                     self.requests.append(effect)
 
