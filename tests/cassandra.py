@@ -1,4 +1,4 @@
-"""Where tests run their Cassandra, and as whom they use it."""
+"""Where tests run their Cassandra, as whom they use it, and how they get a keyspace."""
 
 from __future__ import annotations
 
@@ -7,12 +7,64 @@ import random
 from pathlib import Path
 from typing import Final
 
+from meshbox.storage.cassandra import Access, ClusterAddress
+from meshbox.storage.cassandra.connection import Connection
+from meshbox.storage.cassandra.schema import TABLES, create_keyspace, create_tables
+from scripts.clusters.cluster import Cluster
+from scripts.clusters.configuration import CQL_PORT
+
 FOLDER: Final = Path(__file__).parents[1] / ".cassandra" / f"tests-{os.getpid()}"
 USER: Final = "cassandra"
 PASSWORD: Final = "cassandra"
+DATACENTER: Final = "datacenter1"
 
 
 def some_network() -> str:
     """A loopback network that most likely nobody else uses: other worktrees run the same tests."""
     chance = random.SystemRandom()
     return f"127.{chance.randrange(1, 255)}.{chance.randrange(256)}"
+
+
+def access(cluster: Cluster, keyspace: str) -> Access:
+    """How a keyspace of a cluster is used."""
+    contacts = tuple((state.address, CQL_PORT) for state in cluster.states())
+    password_file = cluster.folder / "password"
+    password_file.write_text(PASSWORD)
+    return Access(ClusterAddress(contacts, keyspace), DATACENTER, USER, password_file)
+
+
+async def create(access: Access, *, copies: int = 1) -> None:
+    """Makes a keyspace and its tables."""
+    connection = await Connection.open(access, keyspace=None)
+    try:
+        keyspace = access.address.keyspace
+        await create_keyspace(connection, keyspace, {"": copies}, datacenter=DATACENTER)
+    finally:
+        await connection.close()
+    connection = await Connection.open(access, keyspace=access.address.keyspace)
+    try:
+        await create_tables(connection)
+    finally:
+        await connection.close()
+
+
+async def drop(access: Access) -> None:
+    """Removes a keyspace."""
+    connection = await Connection.open(access, keyspace=None)
+    try:
+        await connection.define(f"DROP KEYSPACE {access.address.keyspace}")
+    finally:
+        await connection.close()
+
+
+async def empty(access: Access) -> None:
+    """Empties the tables that have anything, but for the schema's version."""
+    connection = await Connection.open(access, keyspace=access.address.keyspace)
+    try:
+        await connection.define("DELETE FROM mailbox WHERE name IN ('node', 'epoch', 'swept')")
+        for table in TABLES.keys() - {"mailbox"}:
+            look = await connection.prepare(f"SELECT * FROM {table} LIMIT 1", idempotent=True)
+            if await connection.execute(look):
+                await connection.define(f"TRUNCATE {table}")
+    finally:
+        await connection.close()

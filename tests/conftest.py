@@ -6,14 +6,18 @@ namespaces are missing skips with the reason at home and cannot be overlooked in
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from meshbox.storage.cassandra import Access
+from scripts.clusters import artifacts
 from scripts.clusters.cluster import Cluster
 from scripts.clusters.faults import ClusterImpossible
 from scripts.tortures.preloading import compile_journal
@@ -45,7 +49,12 @@ def cassandra_cluster() -> Iterator[Cluster]:
     """One real Cassandra for all tests of this process; they take a keyspace each.
 
     Tests that use it are of the xdist group `cassandra`, so that there is one process of them.
+    When this checkout's own runs (`scripts/cassandra up --authenticate`), it is taken.
     """
+    running = Cluster(artifacts.FOLDER)
+    if running.authenticates and any(state.ready for state in running.states()):
+        yield running
+        return
     cluster = Cluster(cassandra.FOLDER, tied=True)
     try:
         cluster.up(nodes=1, network=cassandra.some_network(), authenticate=True)
@@ -54,6 +63,17 @@ def cassandra_cluster() -> Iterator[Cluster]:
     yield cluster
     cluster.down()
     shutil.rmtree(cluster.folder)
+
+
+@pytest.fixture(scope="session")
+def cassandra_keyspace(cassandra_cluster: Cluster) -> Iterator[Access]:
+    """A keyspace of that Cassandra, with its tables; `cassandra.empty` empties them."""
+    access = cassandra.access(cassandra_cluster, f"tests_{os.getpid()}")
+    # In a thread, since a test's event loop may be running.
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(lambda: asyncio.run(cassandra.create(access))).result()
+    yield access
+    asyncio.run(cassandra.drop(access))
 
 
 REQUIRE_ALL = bool(os.environ.get("MESHBOX_TEST_REQUIRE_ALL"))

@@ -120,6 +120,12 @@ class Cluster:
             states.append(ServerState(address, pid, pid is not None and is_ready(address)))
         return tuple(states)
 
+    @property
+    def authenticates(self) -> bool:
+        """Whether its clients must log in."""
+        plan = self._plan()
+        return plan is not None and plan["authenticate"]
+
     def _plan(self) -> dict[str, Any] | None:
         try:
             plan = json.loads((self.folder / "cluster.json").read_text(encoding="utf-8"))
@@ -200,10 +206,10 @@ class Cluster:
         except FileNotFoundError:
             return None
         pid = int(pid_text)
-        if number in self._children:
-            self._children[number].poll()
         if _began(pid) == began:
             return pid
+        if number in self._children:
+            self._children.pop(number).wait()
         mark.unlink(missing_ok=True)
         return None
 

@@ -116,6 +116,8 @@ class Server:
             "authenticator": "PasswordAuthenticator"
             if self.authenticate
             else "AllowAllAuthenticator",
+            "credentials_validity": "1h",
+            "roles_validity": "1h",
             "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
             "endpoint_snitch": "SimpleSnitch",
             "auto_bootstrap": False,

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import cassandra
 from tests.contract.harness import (
+    CassandraHarness,
     EmbeddedHarness,
+    FolderHarness,
     Harness,
     LocalHarness,
     MemoryHarness,
@@ -21,9 +24,26 @@ def made(engine: str, folder: Path) -> EmbeddedHarness:
     return MemoryHarness() if engine == "memory" else RocksHarness(folder)
 
 
-@pytest.fixture(params=["memory", "rocksdb"])
+CASSANDRA = pytest.param("cassandra", marks=pytest.mark.xdist_group("cassandra"))
+
+
+@pytest.fixture(params=["memory", "rocksdb", CASSANDRA])
 async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Harness]:
     """Every engine."""
+    made_harness: Harness
+    if request.param == "cassandra":
+        access = request.getfixturevalue("cassandra_keyspace")
+        await cassandra.empty(access)
+        made_harness = CassandraHarness(access)
+    else:
+        made_harness = made(request.param, tmp_path)
+    yield made_harness
+    await made_harness.close()
+
+
+@pytest.fixture(params=["memory", "rocksdb"])
+async def folder(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[FolderHarness]:
+    """Every engine whose database lies in a folder of this machine."""
     made_harness = made(request.param, tmp_path)
     yield made_harness
     await made_harness.close()

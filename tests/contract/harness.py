@@ -16,6 +16,7 @@ from meshbox.core.errors import StoreBusy, StoreFailed
 from meshbox.core.ids import NodeId, node_id_of
 from meshbox.core.retention import RETENTION_MAX_MS
 from meshbox.core.room import UNLIMITED, Allocation
+from meshbox.storage.cassandra import Access, CassandraStore
 from meshbox.storage.embedded.disk import FreeBytes
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.interface import MailboxStore
@@ -32,6 +33,27 @@ class Harness(Protocol):
     """One node's store, and what the world may do to it."""
 
     clock: ManualClock
+
+    async def open(
+        self,
+        *,
+        node_id: NodeId = NODE,
+        adopted_from: NodeId | None = None,
+        retention_ms: int = RETENTION_MAX_MS,
+        cursor_key: bytes = CURSOR_KEY,
+    ) -> MailboxStore:
+        """Opens what is there: something new the first time."""
+
+    async def reopen(self) -> MailboxStore:
+        """Closes cleanly, and opens again."""
+
+    async def close(self) -> None:
+        """Closes the store, if it is open."""
+
+
+class FolderHarness(Harness, Protocol):
+    """A store in a folder of this machine: copied with it, and bounded by the disk."""
+
     store_class: type[EmbeddedStore]
     """For tests that take a rule out, to show that it is needed."""
 
@@ -45,19 +67,16 @@ class Harness(Protocol):
         allocation: Allocation = UNLIMITED,
         free_bytes: FreeBytes | None = None,
     ) -> MailboxStore:
-        """Opens what is there: something new the first time."""
+        """Opens what is there, with so much room."""
 
     async def reopen(self, *, allocation: Allocation = UNLIMITED) -> MailboxStore:
         """Closes cleanly, and opens again."""
 
-    async def close(self) -> None:
-        """Closes the store, if it is open."""
-
-    def copy(self) -> Harness:
+    def copy(self) -> FolderHarness:
         """Another node folder with a copy of this one, which must be closed."""
 
 
-class LocalHarness(Harness, Protocol):
+class LocalHarness(FolderHarness, Protocol):
     """A store whose disk can be held and can fail."""
 
     def hold_syncs(self) -> None:
@@ -252,3 +271,41 @@ class RocksHarness(EmbeddedHarness):
         twin = RocksHarness(folder)
         twin.clock = self.clock
         return twin
+
+
+class CassandraHarness:
+    """The store in a keyspace of a real Cassandra; a fresh one has empty tables."""
+
+    def __init__(self, access: Access) -> None:
+        self.clock = ManualClock()
+        self._access = access
+        self._store: CassandraStore | None = None
+
+    async def open(
+        self,
+        *,
+        node_id: NodeId = NODE,
+        adopted_from: NodeId | None = None,
+        retention_ms: int = RETENTION_MAX_MS,
+        cursor_key: bytes = CURSOR_KEY,
+    ) -> CassandraStore:
+        assert self._store is None, "close it first"
+        self._store = await CassandraStore.open(
+            self._access,
+            system_clock=self.clock,
+            retention_ms=retention_ms,
+            cursor_key=cursor_key,
+            node_id=node_id,
+            adopted_from=adopted_from,
+            lag_ms=0,  # One process alone; tests/storage/test_cassandra.py has several.
+        )
+        return self._store
+
+    async def reopen(self) -> CassandraStore:
+        await self.close()
+        return await self.open()
+
+    async def close(self) -> None:
+        if self._store is not None:
+            store, self._store = self._store, None
+            await store.close()

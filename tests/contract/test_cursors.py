@@ -8,7 +8,7 @@ from meshbox.core.errors import IdentityLost, StoreForeign
 from meshbox.core.ids import node_id_of
 from meshbox.core.limits import CURSOR_BYTES_MAX, EPOCHS_KEPT
 from meshbox.storage.interface import MailboxStore
-from tests.contract.harness import Harness
+from tests.contract.harness import FolderHarness, Harness
 from tests.contract.material import blob, contents, log_of, put, whole_feed
 
 
@@ -42,26 +42,26 @@ async def test_garbage_and_foreign_macs_are_not_honoured(harness: Harness) -> No
     assert not store.honours(cursor)
 
 
-async def test_epochs_are_kept_and_then_forgotten(harness: Harness) -> None:
-    store = await harness.open()
+async def test_epochs_are_kept_and_then_forgotten(folder: FolderHarness) -> None:
+    store = await folder.open()
     numbers, ids = {store.epoch.number}, {store.epoch.id}
     oldest = await grow(store)
     for _ in range(EPOCHS_KEPT):
-        store = await harness.reopen()
+        store = await folder.reopen()
         numbers.add(store.epoch.number)
         ids.add(store.epoch.id)
         assert store.honours(oldest)
     assert len(numbers) == len(ids) == EPOCHS_KEPT + 1
-    store = await harness.reopen()
+    store = await folder.reopen()
     assert not store.honours(oldest)
 
 
-async def test_a_restored_backup_is_found_out_by_its_former_self(harness: Harness) -> None:
-    store = await harness.open()
+async def test_a_restored_backup_is_found_out_by_its_former_self(folder: FolderHarness) -> None:
+    store = await folder.open()
     before = await grow(store)
-    await harness.close()
-    backup = harness.copy()
-    store = await harness.open()
+    await folder.close()
+    backup = folder.copy()
+    store = await folder.open()
     after = await grow(store, "b")
     restored = await backup.open()
     assert restored.honours(before)
@@ -70,15 +70,15 @@ async def test_a_restored_backup_is_found_out_by_its_former_self(harness: Harnes
     await backup.close()
 
 
-async def test_a_backup_of_several_openings_ago_is_found_out(harness: Harness) -> None:
-    store = await harness.open()
+async def test_a_backup_of_several_openings_ago_is_found_out(folder: FolderHarness) -> None:
+    store = await folder.open()
     await grow(store)
-    await harness.close()
-    backup = harness.copy()
+    await folder.close()
+    backup = folder.copy()
     for _ in range(3):
-        store = await harness.open()
+        store = await folder.open()
         after = await grow(store)
-        await harness.close()
+        await folder.close()
     restored = await backup.open()
     with pytest.raises(IdentityLost):  # A number above ours.
         restored.honours(after)
@@ -89,12 +89,12 @@ async def test_a_backup_of_several_openings_ago_is_found_out(harness: Harness) -
     await backup.close()
 
 
-async def test_a_cloned_folder_is_found_out_on_either_side(harness: Harness) -> None:
-    store = await harness.open()
+async def test_a_cloned_folder_is_found_out_on_either_side(folder: FolderHarness) -> None:
+    store = await folder.open()
     await grow(store)
-    await harness.close()
-    clone = harness.copy()
-    store, twin = await harness.open(), await clone.open()
+    await folder.close()
+    clone = folder.copy()
+    store, twin = await folder.open(), await clone.open()
     with pytest.raises(IdentityLost):
         store.honours(await grow(twin))
     with pytest.raises(IdentityLost):
@@ -119,13 +119,11 @@ async def test_a_new_identity_can_adopt_the_former_ones_database(harness: Harnes
     third, other = node_id_of(b"l" * 32), node_id_of(b"m" * 32)
     with pytest.raises(StoreForeign):
         await harness.open(node_id=other, adopted_from=third)
-    harness = harness.copy()
     store = await harness.open(node_id=other, adopted_from=name)
     assert await contents(store) == {0: b"blob 0"}
     await harness.close()
     with pytest.raises(StoreForeign):
         await harness.open()
-    harness = harness.copy()
     store = await harness.open(node_id=other)
     assert await contents(store) == {0: b"blob 0"}
     await harness.close()

@@ -9,7 +9,7 @@ from meshbox.core.limits import LOG_RANGES_EMPTY_MAX, SWEEP_LOGS_MAX
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.retention import RETENTION_MIN_MS
 from meshbox.storage.interface import MailboxStore, Outcome
-from tests.contract.harness import Harness
+from tests.contract.harness import FolderHarness, Harness
 from tests.contract.material import (
     DAY_MS,
     HOUR_MS,
@@ -111,12 +111,12 @@ async def test_nothing_at_or_below_what_was_swept_is_accepted_ever_again(
     assert sorted(await contents(store)) == [6]
 
 
-async def test_the_sweep_goes_in_bounded_slices(harness: Harness) -> None:
-    store = await harness.open()
+async def test_the_sweep_goes_in_bounded_slices(folder: FolderHarness) -> None:
+    store = await folder.open()
     count = 2 * SWEEP_LOGS_MAX + 10
     logs = [log_of(f"{at}") for at in range(count)]
     await put(store, *(blob(store, seq, log=log) for log in logs for seq in range(2)))
-    harness.clock.advance(7 * DAY_MS)
+    folder.clock.advance(7 * DAY_MS)
     for slice_blobs, more in [
         (2 * SWEEP_LOGS_MAX, True),
         (2 * SWEEP_LOGS_MAX, True),
@@ -131,13 +131,13 @@ async def test_the_sweep_goes_in_bounded_slices(harness: Harness) -> None:
     assert statistics.expired == 2 * count
 
 
-async def test_a_restart_in_the_middle_of_a_sweep(harness: Harness) -> None:
-    store = await harness.open()
+async def test_a_restart_in_the_middle_of_a_sweep(folder: FolderHarness) -> None:
+    store = await folder.open()
     logs = [log_of(f"{at}") for at in range(SWEEP_LOGS_MAX + 10)]
     await put(store, *(blob(store, 0, log=log) for log in logs))
-    harness.clock.advance(7 * DAY_MS)
+    folder.clock.advance(7 * DAY_MS)
     assert (await store.sweep_slice()).more
-    store = await harness.reopen()
+    store = await folder.reopen()
     assert not await held(store, *logs)
     done = await store.sweep_slice()
     assert (done.blobs, done.more) == (10, False)

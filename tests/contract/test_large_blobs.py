@@ -11,7 +11,7 @@ import pytest
 from meshbox.core.errors import TooLarge, TooManyRanges
 from meshbox.core.limits import BLOB_BYTES_MAX, BLOB_CHUNK_BYTES, LOG_RANGES_MAX
 from meshbox.storage.interface import MailboxStore, Outcome, StoredBlob
-from tests.contract.harness import Harness, PowerHarness
+from tests.contract.harness import FolderHarness, Harness, PowerHarness
 from tests.contract.material import (
     DAY_MS,
     EVERYTHING,
@@ -163,8 +163,8 @@ async def test_contenders_at_once_never_mix(harness: Harness) -> None:
     assert await contents(store) == {0: winner}
 
 
-async def test_one_that_is_refused_does_not_take_a_twins_chunks(harness: Harness) -> None:
-    store = await harness.open()
+async def test_one_that_is_refused_does_not_take_a_twins_chunks(folder: FolderHarness) -> None:
+    store = await folder.open()
     await put(store, *(blob(store, 2 * at) for at in range(LOG_RANGES_MAX)))
     top, data = 2 * LOG_RANGES_MAX, large(2 * CHUNK)
     tasks = [

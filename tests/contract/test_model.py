@@ -22,8 +22,10 @@ from hypothesis.stateful import (
 from meshbox.core import inventory
 from meshbox.core.errors import StoreFailed, TooManyRanges
 from meshbox.core.ids import BlobClass, Namespace, Topic
+from meshbox.storage.cassandra import Access
 from meshbox.storage.interface import Deposit, MailboxStore, NewBlob, Outcome
-from tests.contract.harness import EmbeddedHarness, MemoryHarness, RocksHarness
+from tests import cassandra
+from tests.contract.harness import CassandraHarness, Harness, MemoryHarness, RocksHarness
 from tests.contract.material import (
     DAY_MS,
     HOUR_MS,
@@ -67,10 +69,10 @@ wishes = st.lists(
 class StoreMachine(RuleBasedStateMachine):
     """Each rule is a step; each invariant looks at all that can be seen."""
 
-    harness: EmbeddedHarness
+    harness: Harness
     store: MailboxStore
 
-    def make_harness(self) -> EmbeddedHarness:
+    def make_harness(self) -> Harness:
         return MemoryHarness()
 
     @initialize()
@@ -233,11 +235,24 @@ def test_memory_against_the_model() -> None:
 
 def test_rocksdb_against_the_model(tmp_path: Path) -> None:
     class RocksMachine(StoreMachine):
-        def make_harness(self) -> EmbeddedHarness:
+        def make_harness(self) -> Harness:
             return RocksHarness(Path(tempfile.mkdtemp(dir=tmp_path)))
 
     run_state_machine_as_test(
         RocksMachine,
         # What fails here and not in memory is found faster by reading than by shrinking.
         settings=settings(max_examples=8, stateful_step_count=20, phases=[Phase.generate]),
+    )
+
+
+@pytest.mark.xdist_group("cassandra")
+def test_cassandra_against_the_model(cassandra_keyspace: Access) -> None:
+    class CassandraMachine(StoreMachine):
+        def make_harness(self) -> Harness:
+            self.run(cassandra.empty(cassandra_keyspace))
+            return CassandraHarness(cassandra_keyspace)
+
+    run_state_machine_as_test(
+        CassandraMachine,
+        settings=settings(max_examples=3, stateful_step_count=20, phases=[Phase.generate]),
     )

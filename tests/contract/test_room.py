@@ -18,7 +18,7 @@ from meshbox.storage.interface import (
     PeerCursor,
     Statistics,
 )
-from tests.contract.harness import Harness, PowerHarness
+from tests.contract.harness import FolderHarness, PowerHarness
 from tests.contract.material import (
     DAY_MS,
     HOUR_MS,
@@ -73,12 +73,12 @@ async def keep_room(store: MailboxStore) -> None:
         pass
 
 
-async def test_what_is_nearest_its_end_goes_first(harness: Harness) -> None:
-    store = await harness.open(allocation=for_blobs(10))
+async def test_what_is_nearest_its_end_goes_first(folder: FolderHarness) -> None:
+    store = await folder.open(allocation=for_blobs(10))
     await put(store, *(large(store, seq, X) for seq in range(5)))
-    harness.clock.advance(7 * HOUR_MS)
+    folder.clock.advance(7 * HOUR_MS)
     await put(store, *(large(store, seq, Y) for seq in range(5)))
-    harness.clock.advance(7 * HOUR_MS)
+    folder.clock.advance(7 * HOUR_MS)
     await put(store, *(large(store, seq, Z) for seq in range(3)))
     counted = await audit(store, for_blobs(10).capacity_bytes)
     assert sorted(await contents(store, Z)) == [0, 1, 2]
@@ -90,8 +90,8 @@ async def test_what_is_nearest_its_end_goes_first(harness: Harness) -> None:
     assert not left.missing(4)
 
 
-async def test_one_flooding_log_keeps_its_newest(harness: Harness) -> None:
-    store = await harness.open(allocation=for_blobs(10))
+async def test_one_flooding_log_keeps_its_newest(folder: FolderHarness) -> None:
+    store = await folder.open(allocation=for_blobs(10))
     for seq in range(100):
         assert await put_one(store, large(store, seq)) is Outcome.STORED
     counted = await audit(store, for_blobs(10).capacity_bytes)
@@ -100,8 +100,8 @@ async def test_one_flooding_log_keeps_its_newest(harness: Harness) -> None:
     assert counted.blobs >= 9
 
 
-async def test_no_log_of_a_bucket_is_always_the_first(harness: Harness) -> None:
-    store = await harness.open(allocation=for_blobs(20))
+async def test_no_log_of_a_bucket_is_always_the_first(folder: FolderHarness) -> None:
+    store = await folder.open(allocation=for_blobs(20))
     logs = [log_of(f"log {at}") for at in range(40)]
     for log in logs * 3:
         seq = (await store.logs([log]))[0]
@@ -110,8 +110,8 @@ async def test_no_log_of_a_bucket_is_always_the_first(harness: Harness) -> None:
     assert all(found.seen.count == 3 for found in await store.all_logs(None, logs_max=99))
 
 
-async def test_what_would_itself_go_first_is_refused(harness: Harness) -> None:
-    store = await harness.open(allocation=for_blobs(10))
+async def test_what_would_itself_go_first_is_refused(folder: FolderHarness) -> None:
+    store = await folder.open(allocation=for_blobs(10))
     await put(store, *(large(store, seq, X) for seq in range(10)))
     old = large(store, 0, Y, age_ms=DAY_MS)
     assert await put(store, old, whole=False) == (Outcome.NO_ROOM,)
@@ -127,9 +127,9 @@ async def test_what_would_itself_go_first_is_refused(harness: Harness) -> None:
 
 
 async def test_lower_numbers_of_the_only_log_are_refused_and_known_ones_are_known(
-    harness: Harness,
+    folder: FolderHarness,
 ) -> None:
-    store = await harness.open(allocation=for_blobs(10))
+    store = await folder.open(allocation=for_blobs(10))
     for seq in range(5, 30):
         await put_one(store, large(store, seq))
     lowest = min(await contents(store, X))
@@ -137,8 +137,8 @@ async def test_lower_numbers_of_the_only_log_are_refused_and_known_ones_are_know
     assert await put_one(store, large(store, lowest)) is Outcome.KNOWN
 
 
-async def test_nothing_is_too_large_to_be_refused(harness: Harness) -> None:
-    store = await harness.open(allocation=for_blobs(10))
+async def test_nothing_is_too_large_to_be_refused(folder: FolderHarness) -> None:
+    store = await folder.open(allocation=for_blobs(10))
     await put(store, *(large(store, seq) for seq in range(4)))
     with pytest.raises(StoreFull):
         await put(store, blob(store, 0, b"x" * 11 * SIZE, log=Y))
@@ -147,56 +147,56 @@ async def test_nothing_is_too_large_to_be_refused(harness: Harness) -> None:
     await audit(store, for_blobs(10).capacity_bytes)
 
 
-async def test_a_chunked_blob_finds_room_and_goes_for_room(harness: Harness) -> None:
-    store = await harness.open(allocation=Allocation(5 * 2**20))
+async def test_a_chunked_blob_finds_room_and_goes_for_room(folder: FolderHarness) -> None:
+    store = await folder.open(allocation=Allocation(5 * 2**20))
     for seq in range(6):
         assert await put_one(store, blob(store, seq, bytes([seq]) * 2**21)) is Outcome.STORED
     await audit(store, 5 * 2**20)
     assert sorted(await contents(store)) == [4, 5]
 
 
-async def test_evicted_logs_of_many_slices(harness: Harness) -> None:
-    store = await harness.open(allocation=Allocation(600_000))
+async def test_evicted_logs_of_many_slices(folder: FolderHarness) -> None:
+    store = await folder.open(allocation=Allocation(600_000))
     logs = [log_of(f"log {at}") for at in range(600)]
     await put(store, *(blob(store, 0, b"x" * 300, log=log) for log in logs), whole=False)
-    harness.clock.advance(7 * HOUR_MS)
+    folder.clock.advance(7 * HOUR_MS)
     await put(store, blob(store, 0, b"x" * 200_000))
     counted = await audit(store, 600_000)
     assert counted.evicted > 200
 
 
-async def test_when_there_is_room_the_newest_comes_back_first(harness: Harness) -> None:
-    store = await harness.open(allocation=for_blobs(10))
+async def test_when_there_is_room_the_newest_comes_back_first(folder: FolderHarness) -> None:
+    store = await folder.open(allocation=for_blobs(10))
     await put(store, *(large(store, seq, X) for seq in range(6)))
-    harness.clock.advance(DAY_MS)
+    folder.clock.advance(DAY_MS)
     await put(store, *(large(store, seq, Y) for seq in range(6)))
-    harness.clock.advance(DAY_MS)
+    folder.clock.advance(DAY_MS)
     await put(store, *(large(store, seq, Z) for seq in range(10)))
     await keep_room(store)
     assert (await record(store, Y)).evicted.all
     assert store.floor is not None
-    harness.clock.advance(5 * DAY_MS)
+    folder.clock.advance(5 * DAY_MS)
     await sweep(store)  # X is due: it counts as expired.
     assert (await record(store, X)).expired.all.pairs == ((0, 6),)
     assert not (await record(store, X)).evicted.all
     assert not (await record(store, Y)).missing(5)
-    harness.clock.advance(DAY_MS - HOUR_MS)
+    folder.clock.advance(DAY_MS - HOUR_MS)
     await put(store, *(large(store, seq, Z) for seq in range(10, 12)))
     assert store.floor is not None
 
 
-async def test_what_left_seen_is_missing_and_asked_for_and_stays(harness: Harness) -> None:
-    store = await harness.open(allocation=for_blobs(20))
+async def test_what_left_seen_is_missing_and_asked_for_and_stays(folder: FolderHarness) -> None:
+    store = await folder.open(allocation=for_blobs(20))
     old = [large(store, seq, X) for seq in range(10)]
     await put(store, *old)
-    harness.clock.advance(DAY_MS)
+    folder.clock.advance(DAY_MS)
     newer = [large(store, seq, Y) for seq in range(10)]
     await put(store, *newer)
-    harness.clock.advance(DAY_MS)
+    folder.clock.advance(DAY_MS)
     await put(store, *(large(store, seq, Z) for seq in range(15)))
     evicted = {log: (await record(store, log)).evicted.all for log in (X, Y)}
     assert evicted[X].count + evicted[Y].count >= 15
-    store = await harness.reopen(allocation=for_blobs(27))
+    store = await folder.reopen(allocation=for_blobs(27))
     await keep_room(store)
     assert not (await record(store, Y)).evicted.all
     assert (await record(store, Y)).missing(9) == evicted[Y]
@@ -211,11 +211,11 @@ async def test_what_left_seen_is_missing_and_asked_for_and_stays(harness: Harnes
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_clients_that_upload_all_that_is_missing_do_not_go_round(
-    harness: Harness, seed: int
+    folder: FolderHarness, seed: int
 ) -> None:
     """evict → missing → upload → evict ends: without time there is nothing to go round with."""
     chance = random.Random(seed)
-    store = await harness.open(allocation=for_blobs(15))
+    store = await folder.open(allocation=for_blobs(15))
     logs = [log_of(f"log {at}") for at in range(6)]
     heights = {log: chance.randrange(8) for log in logs}
     for _ in range(5):
@@ -225,7 +225,7 @@ async def test_clients_that_upload_all_that_is_missing_do_not_go_round(
             seqs = range(height + 1) if gaps is None else gaps.numbers()
             await put(store, *(large(store, seq, log) for seq in seqs), whole=False)
         await keep_room(store)
-        harness.clock.advance(7 * HOUR_MS)
+        folder.clock.advance(7 * HOUR_MS)
     evicted = (await audit(store, for_blobs(15).capacity_bytes)).evicted
     uploads = 0
     for _ in range(10):
@@ -239,9 +239,9 @@ async def test_clients_that_upload_all_that_is_missing_do_not_go_round(
 
 
 async def test_a_cursor_that_passed_something_goes_back_when_there_is_room(
-    harness: Harness,
+    folder: FolderHarness,
 ) -> None:
-    store = await harness.open(allocation=for_blobs(10))
+    store = await folder.open(allocation=for_blobs(10))
     await put_cursor(store, b"1")
     await put(store, *(large(store, seq) for seq in range(10)))
     old = large(store, 0, Y, age_ms=DAY_MS)
@@ -251,7 +251,7 @@ async def test_a_cursor_that_passed_something_goes_back_when_there_is_room(
     waiting = asyncio.ensure_future(store.wait_returned(store.returns))
     await keep_room(store)
     assert not waiting.done()
-    store = await harness.reopen(allocation=for_blobs(20))
+    store = await folder.reopen(allocation=for_blobs(20))
     waiting.cancel()
     waiting = asyncio.ensure_future(store.wait_returned(store.returns))
     await keep_room(store)
@@ -264,14 +264,14 @@ async def test_a_cursor_that_passed_something_goes_back_when_there_is_room(
     assert [kept.cursor for kept in await store.cursors(PEER)] == [b"5"]
 
 
-async def test_a_peer_that_never_had_a_cursor_begins_anew(harness: Harness) -> None:
-    store = await harness.open(allocation=for_blobs(10))
+async def test_a_peer_that_never_had_a_cursor_begins_anew(folder: FolderHarness) -> None:
+    store = await folder.open(allocation=for_blobs(10))
     await store.commit(Deposit((), (PeerCursor(PEER, EPOCH, b"1", passed=True),)))
     await keep_room(store)
     assert await store.cursors(PEER) == ()
 
 
-async def test_a_disk_below_its_reserve_is_as_a_full_allocation(harness: Harness) -> None:
+async def test_a_disk_below_its_reserve_is_as_a_full_allocation(folder: FolderHarness) -> None:
     others_bytes = 0
     stores: list[MailboxStore] = []
 
@@ -279,10 +279,10 @@ async def test_a_disk_below_its_reserve_is_as_a_full_allocation(harness: Harness
         used_bytes = sum(store._database.counts.used_bytes for store in stores)  # type: ignore[attr-defined]
         return 1_000 * SIZE - used_bytes - others_bytes
 
-    store = await harness.open(allocation=Allocation(None, 50 * SIZE), free_bytes=free_bytes)
+    store = await folder.open(allocation=Allocation(None, 50 * SIZE), free_bytes=free_bytes)
     stores.append(store)
     await put(store, *(large(store, seq, X) for seq in range(10)))
-    harness.clock.advance(7 * HOUR_MS)
+    folder.clock.advance(7 * HOUR_MS)
     others_bytes = 941 * SIZE
     assert await put_one(store, large(store, 0, Y)) is Outcome.STORED
     assert 1 <= (await audit(store)).evicted <= 3
@@ -313,11 +313,11 @@ async def test_a_power_cut_while_room_is_made(power: PowerHarness, kept: int) ->
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_whatever_happens_the_counts_are_exact_and_what_is_held_is_there(
-    harness: Harness, seed: int
+    folder: FolderHarness, seed: int
 ) -> None:
     chance = random.Random(seed)
     bound_bytes = 150_000
-    store = await harness.open(allocation=Allocation(bound_bytes))
+    store = await folder.open(allocation=Allocation(bound_bytes))
     logs = [log_of(f"log {at}") for at in range(12)]
     for _ in range(40):
         action = chance.random()
@@ -335,9 +335,9 @@ async def test_whatever_happens_the_counts_are_exact_and_what_is_held_is_there(
             ]
             await put(store, *blobs, whole=False)
         elif action < 0.9:
-            harness.clock.advance(chance.randrange(12) * HOUR_MS)
+            folder.clock.advance(chance.randrange(12) * HOUR_MS)
             await sweep(store)
         elif action < 0.95:
-            store = await harness.reopen(allocation=Allocation(bound_bytes))
+            store = await folder.reopen(allocation=Allocation(bound_bytes))
         await keep_room(store)
         await audit(store, bound_bytes)

@@ -1,0 +1,300 @@
+"""Deposits, in rounds: many at once, one round after another, and nothing acknowledged too early.
+
+    gathered ──▶ records read, where they are not known ──▶ planned
+      ──▶ blobs, the feed's rows, names of new logs ──▶ rows of the logs ──▶ cursors ──▶ answers
+
+- A blob is there before the row that lists it, and a row of the feed before what it tells of. So
+  what a crash leaves half done is a blob that nobody lists, or news of nothing.
+- **The lag.** Feed and rows are ordered by positions that are stamped when a round is written.
+  Readers trust that what is older than the lag could be read. So a round whose rows turn out older
+  than half the lag when the quorum has them (a process that was stopped, servers that were slow)
+  is stamped and written anew, before it is acknowledged.
+- When anything fails, nothing of the round is acknowledged, and what was known of its logs is
+  forgotten: a time-out does not tell what was written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+from meshbox.core.errors import MeshboxError, StoreFailed
+from meshbox.core.ids import LogId, LogKey
+from meshbox.core.inventory import LogRecord
+from meshbox.core.limits import COMMIT_BLOBS_MAX, COMMIT_BYTES_MAX
+from meshbox.storage.cassandra.blobs import Blobs, PreparedBlob
+from meshbox.storage.cassandra.connection import Connection
+from meshbox.storage.cassandra.counting import CONFLICTS, Counts
+from meshbox.storage.cassandra.feed import FeedRow, FeedWriter
+from meshbox.storage.cassandra.known import Known, KnownLog
+from meshbox.storage.cassandra.listing import Listing
+from meshbox.storage.cassandra.lives import blob_s
+from meshbox.storage.cassandra.merging import Row, step_of
+from meshbox.storage.cassandra.notes import Notes
+from meshbox.storage.cassandra.peers import Peers
+from meshbox.storage.cassandra.planning import GroupPlan, HeldBlob, LogChange, Place
+from meshbox.storage.cassandra.positions import Positions, ms_of, position_of
+from meshbox.storage.cassandra.rows import values_of
+from meshbox.storage.cassandra.statements import Statements
+from meshbox.storage.cassandra.time import StoreTime
+from meshbox.storage.cassandra.topics import Topics
+from meshbox.storage.interface import Note, Outcome, PeerCursor, PeerRefill
+
+STEPS_MAX: Final = 64
+"""Steps after which the whole record is written, and what it includes is dropped."""
+
+
+class PreparedDeposit(NamedTuple):
+    """A deposit as a round takes it; its chunks are written."""
+
+    blobs: tuple[PreparedBlob, ...]
+    cursors: Sequence[PeerCursor]
+    refills: Sequence[PeerRefill]
+    notes: Sequence[Note]
+    whole: bool
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    deposit: PreparedDeposit
+    answer: asyncio.Future[tuple[Outcome, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a writer writes with."""
+
+    connection: Connection
+    statements: Statements
+    time: StoreTime
+    positions: Positions
+    known: Known
+    blobs: Blobs
+    listing: Listing
+    topics: Topics
+    feed: FeedWriter
+    peers: Peers
+    notes: Notes
+    counts: Counts
+    process: bytes
+    lag_ms: int
+
+
+class Writer:
+    """All deposits of this process go through here."""
+
+    def __init__(self, parts: Parts, *, on_written: Callable[[], None]) -> None:
+        """`on_written` is told of each round that changed the feed."""
+        self._parts = parts
+        self._on_written = on_written
+        self._queue: deque[_Waiting] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+        self.rounds = 0
+
+    def commit(self, deposit: PreparedDeposit) -> asyncio.Future[tuple[Outcome, ...]]:
+        """Queues a deposit; its outcomes once a quorum has it."""
+        if self._closed:
+            raise StoreFailed("the store is closed")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[tuple[Outcome, ...]] = loop.create_future()
+        self._queue.append(_Waiting(deposit, answer))
+        if self._task is None:
+            self._task = loop.create_task(self._drain())
+        return answer
+
+    async def close(self) -> None:
+        """Takes no more, and returns when all that waited was answered."""
+        self._closed = True
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _drain(self) -> None:
+        try:
+            while self._queue:
+                await self._settle(self._take())
+        finally:
+            self._task = None
+
+    def _take(self) -> list[_Waiting]:
+        """The next round: deposits up to the bounds, one at least."""
+        group: list[_Waiting] = []
+        blobs = size_bytes = 0
+        while self._queue:
+            more = self._queue[0].deposit.blobs
+            blobs += len(more)
+            size_bytes += sum(blob.size_bytes for blob in more if not blob.chunked)
+            if group and (blobs > COMMIT_BLOBS_MAX or size_bytes > COMMIT_BYTES_MAX):
+                break
+            group.append(self._queue.popleft())
+        return group
+
+    async def _settle(self, group: Sequence[_Waiting]) -> None:
+        """One round, from its plan to its answers."""
+        keys = {blob.key for item in group for blob in item.deposit.blobs}
+        answers: list[Any]
+        try:
+            answers = await self._round(group, keys)
+        except Exception as error:  # noqa: BLE001 - a bug must not leave anybody waiting
+            for key in keys:
+                self._parts.known.forget(key)
+            failure = error if isinstance(error, MeshboxError) else _defect(error)
+            answers = [failure] * len(group)
+        for item, answer in zip(group, answers, strict=True):
+            if item.answer.done():
+                continue  # The caller was cancelled; what it asked for happened all the same.
+            if isinstance(answer, BaseException):
+                item.answer.set_exception(answer)
+            else:
+                item.answer.set_result(answer)
+
+    async def _round(self, group: Sequence[_Waiting], keys: set[LogKey]) -> list[Any]:
+        parts = self._parts
+        self.rounds += 1
+        deposits = [item.deposit for item in group]
+        now_ms = parts.time.now_ms()
+        known = await parts.known.logs(list(keys), now_ms=now_ms)
+        records = {key: log.record if log else None for key, log in known.items()}
+        blobs = list(chain.from_iterable(deposit.blobs for deposit in deposits))
+        held = await self._held(blobs, records)
+        plan = GroupPlan(records, held, due_through=parts.time.due_through())
+        answers: list[Any] = []
+        accepted: list[PreparedDeposit] = []
+        for deposit in deposits:
+            try:
+                answers.append(plan.add(deposit.blobs, whole=deposit.whole))
+                accepted.append(deposit)
+            except MeshboxError as error:
+                answers.append(error)
+        if plan.changes:
+            await self._write(plan.changes, known)
+        parts.counts.note(CONFLICTS, plan.conflicts)
+        await parts.peers.keep(
+            [cursor for deposit in accepted for cursor in deposit.cursors],
+            [refill for deposit in accepted for refill in deposit.refills],
+            change=parts.positions.last,
+        )
+        await parts.notes.keep([note for deposit in accepted for note in deposit.notes])
+        return answers
+
+    async def _held(
+        self, blobs: Iterable[PreparedBlob], records: dict[LogKey, LogRecord | None]
+    ) -> dict[Place, HeldBlob]:
+        """What is to be compared of every blob held where one of these would go."""
+        wanted: dict[Place, tuple[LogId, int, int]] = {}
+        for blob in blobs:
+            record = records[blob.key]
+            run = record.run_of(blob.seq) if record else None
+            if run is not None:
+                wanted[blob.key, blob.seq] = (blob.log, run.bucket, blob.seq)
+        found = await asyncio.gather(*(self._parts.blobs.header(*w) for w in wanted.values()))
+        return {
+            place: HeldBlob(blob.content_hash, blob.size_bytes)
+            for place, blob in zip(wanted, found, strict=True)
+            if blob is not None
+        }
+
+    async def _write(
+        self, changes: dict[LogKey, LogChange], known: dict[LogKey, KnownLog | None]
+    ) -> None:
+        """Writes a round, anew until a quorum has it soon enough."""
+        parts = self._parts
+        stamped = self._stamp(changes)
+        await asyncio.gather(
+            parts.blobs.write(self._lives(changes, stamped)),
+            parts.feed.write(_feed_rows(changes, stamped)),
+            *(
+                parts.listing.add(change.after.log, key)
+                for key, change in changes.items()
+                if change.before is None or change.after.last_bucket > change.before.last_bucket
+            ),
+        )
+        written = dict(known)
+        first_stamped = stamped
+        while True:
+            rows = {
+                key: _row(change, written[key], (stamped[key], parts.process), parts.lag_ms)
+                for key, change in changes.items()
+            }
+            await asyncio.gather(*(self._write_row(key, row) for key, row in rows.items()))
+            for key, row in rows.items():
+                written[key] = _known(changes[key], row, written[key], parts.time.now_ms())
+            oldest_ms = ms_of(min(stamped.values()))
+            if not parts.lag_ms or parts.time.now_ms() - oldest_ms <= parts.lag_ms // 2:
+                break
+            stamped = self._stamp(changes)
+            await parts.feed.write(_feed_rows(changes, stamped))
+        # Not before the rows that no longer list them are there.
+        await asyncio.gather(
+            *(
+                parts.blobs.drop(key, change.gone, position=first_stamped[key])
+                for key, change in changes.items()
+                if change.pushed
+            )
+        )
+        for key, change in changes.items():
+            log = written[key]
+            assert log is not None, "it was just written"
+            parts.known.put(key, log)
+            parts.counts.moved(change.before, change.after)
+            if change.before is None:
+                parts.topics.note_own(change.after.log, key)
+        self._on_written()
+
+    def _stamp(self, changes: Iterable[LogKey]) -> dict[LogKey, int]:
+        now_ms = self._parts.time.now_ms()
+        return {key: self._parts.positions.next(now_ms) for key in changes}
+
+    def _lives(
+        self, changes: dict[LogKey, LogChange], stamped: dict[LogKey, int]
+    ) -> Iterable[tuple[PreparedBlob, int, int]]:
+        time = self._parts.time
+        now_ms, retention_ms = time.now_ms(), time.retention.retention_ms
+        for key, change in changes.items():
+            for blob in change.blobs:
+                ttl_s = blob_s(blob.bucket, retention_ms=retention_ms, now_ms=now_ms)
+                yield blob, stamped[key], ttl_s
+
+    async def _write_row(self, key: LogKey, row: Row) -> None:
+        statements = self._parts.statements
+        batch: list[tuple[Any, Sequence[Any]]] = [(statements.write_seen, values_of(key, row))]
+        if row.whole:
+            # It has all that is older than the lag, its own kind of before included.
+            bound = row.id[0] - position_of(self._parts.lag_ms)
+            batch.append((statements.drop_seen, (bound // 1_024, key, bound)))
+        await self._parts.connection.batch(batch)
+
+
+def _row(change: LogChange, known: KnownLog | None, row_id: tuple[int, bytes], lag_ms: int) -> Row:
+    if not change.whole and (known is None or known.steps < STEPS_MAX):
+        step = step_of(change.after.log, row_id[0], change.added)
+        return Row(row_id, step, whole=False, includes=frozenset())
+    since = row_id[0] - position_of(lag_ms)
+    includes = frozenset(other for other in known.rows if other[0] >= since) if known else ()
+    record = change.after._replace(change=row_id[0])
+    return Row(row_id, record, whole=True, includes=frozenset(includes))
+
+
+def _known(change: LogChange, row: Row, known: KnownLog | None, now_ms: int) -> KnownLog:
+    """What is known of a log that this process just wrote of."""
+    record = change.after._replace(change=max(row.id[0], known.record.change if known else 0))
+    before = known.rows if known else ()
+    read_ms = known.read_ms if known else now_ms
+    if row.whole:
+        kept = (row.id, *row.includes)
+        return KnownLog(record, tuple(sorted(kept)), row.id[0], read_ms)
+    return KnownLog(record, (*before, row.id), known.whole_at if known else 0, read_ms)
+
+
+def _feed_rows(changes: dict[LogKey, LogChange], stamped: dict[LogKey, int]) -> list[FeedRow]:
+    return [FeedRow(stamped[key], key, change.after.log) for key, change in changes.items()]
+
+
+def _defect(error: Exception) -> StoreFailed:
+    failed = StoreFailed(f"a defect of meshbox: {error!r}")
+    failed.__cause__ = error
+    return failed
