@@ -14,6 +14,7 @@ from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import BLOB_CHUNK_BYTES
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.retention import bucket_of
+from meshbox.core.room import Allocation
 from meshbox.storage.embedded.rebuilding import _LOGS_AT_ONCE, EPOCH_GAP, Rebuilt, rebuild
 from meshbox.storage.embedded.schema import BLOB_KEY_BYTES
 from meshbox.storage.embedded.store import EmbeddedStore
@@ -252,6 +253,46 @@ async def test_a_lost_record_is_told_by_names_and_blobs() -> None:
     assert result.lost_logs == len(LOGS)
     assert await asked_for(store) == set(LOGS)
     await disk.harness.close()
+
+
+async def test_a_lost_record_tells_when_its_log_last_took_a_blob() -> None:
+    """What forgetting goes by: never too early, and of an empty log from now on."""
+    disk = await lived_in(2)
+    store = await disk.harness.open()
+    disk.harness.clock.advance(8 * DAY_MS)
+    await sweep(store)
+    await put(store, blob(store, 5_000))
+    disk.harness.clock.advance(DAY_MS)
+    before = {record.log: record for record in await store.all_logs(None, logs_max=NO_BOUND)}
+    bucket = bucket_of(store.now_ms())
+    await disk.harness.close()
+    await change(disk, Family.LOG, dict.fromkeys(entries(disk.now, Family.LOG)))
+    _, store = await rebuilt(disk)
+    after = {record.log: record for record in await store.all_logs(None, logs_max=NO_BOUND)}
+    assert {bool(record.runs) for record in after.values()} == {True, False}
+    for log, record in after.items():
+        assert record.last_bucket == (before[log].last_bucket if record.runs else bucket)
+    await disk.harness.close()
+
+
+async def test_what_was_evicted_tells_when_a_log_last_took_a_blob() -> None:
+    harness = MemoryHarness()
+    store = await harness.open(allocation=Allocation(100_000))
+    await put(store, blob(store, 0))
+    harness.clock.advance(DAY_MS)
+    bucket = bucket_of(store.now_ms())
+    await put(store, blob(store, 1, bytes(60_000)))
+    harness.clock.advance(DAY_MS)
+    await put(store, blob(store, 0, bytes(90_000), log=log_of("b")))
+    disk = Disk(harness, harness._opened, await held_in(store), store.change, store.epoch.number)
+    await harness.close()
+    await change(disk, Family.LOG, {LOG.key: None})
+    _, store = await rebuilt(disk)
+    (known,) = await store.logs([LOG])
+    assert known is not None
+    assert (known.runs, known.evicted.all.pairs) == ((), ((0, 2),))
+    assert known.last_bucket == bucket
+    await harness.close()
 
 
 async def test_a_log_whose_names_are_lost_is_lost() -> None:

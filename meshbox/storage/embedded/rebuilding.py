@@ -5,7 +5,9 @@ told from others, but for two:
 
     blob    nothing tells it: what is not there leaves seen, and its log goes on the refill list
     log     its runs from the blobs, its names from `topic`, what was evicted from `evicted`; only
-            what expired since an older record is told by nothing, and leaves seen
+            what expired since an older record is told by nothing, and leaves seen. The last
+            bucket of one without a record is that of its newest blob, held or evicted, or else
+            the present one: nothing tells for how long it has been empty
     evicted nothing tells it: what is not there leaves seen
     topic   from the logs; names that both have lost are lost, and with them the log's blobs
     feed    from the logs
@@ -118,7 +120,7 @@ class _Rebuilding:
         self._copies, self._state, self._epochs = _what_it_was(key_value)
         self._change = self._state.counts.change + CHANGE_GAP
         self._counts = self._state.counts._replace(logs=0, blobs=0, bytes=0, logs_bytes=0)
-        self._bucket = bucket_key(bucket_of(self._state.reading.node_ms))
+        self._bucket = bucket_of(self._state.reading.node_ms)
         self._lost: set[LogKey] = set()
         self._refills = 0
 
@@ -159,7 +161,8 @@ class _Rebuilding:
     def _ask_for(self, ops: _Ops, key: LogKey) -> None:
         """Puts a log on the refill list, in the batch that forgets why: see refill.py."""
         if key not in self._lost and self._refills < REFILL_LOGS_MAX:
-            ops.append(Put(Family.REFILL, refill_key(self._change, key), self._bucket))
+            entry = refill_key(self._change, key)
+            ops.append(Put(Family.REFILL, entry, bucket_key(self._bucket)))
             self._refills += 1
         self._lost.add(key)
 
@@ -240,10 +243,11 @@ class _Rebuilding:
             start = entries[-1][0] + b"\0"
             for entry, value in entries:
                 key = parse_due_key(entry).log
-                went = _evicted(value)
-                if records.get(key) is None or went is None:
+                went, record = _evicted(value), records.get(key)
+                if record is None or went is None:
                     ops.append(Remove(Family.EVICTED, entry))
                     continue
+                records[key] = _not_before(record, bucket)
                 before = evicted.get(key, NONE_SEEN)
                 evicted[key] = ClassedRanges(
                     before.opaque | went.opaque, before.verified | went.verified
@@ -271,7 +275,8 @@ class _Rebuilding:
         evicted: ClassedRanges,
     ) -> None:
         """Writes a log as it is now, and all that tells of it."""
-        draft = LogDraft(before)
+        newest = max((run.bucket for run in found), default=0)
+        draft = LogDraft(_not_before(before, newest or before.last_bucket or self._bucket))
         draft.expire(self._state.counts.swept)
         aged = draft.finish(0)
         runs, surplus = _disjoint(found, aged)
@@ -383,6 +388,11 @@ def _record(value: bytes) -> LogRecord | None:
         return decode_record(value)
     except StoreDamaged:
         return None
+
+
+def _not_before(record: LogRecord, bucket: int) -> LogRecord:
+    """The record of a log that took a blob in `bucket`."""
+    return record._replace(last_bucket=max(record.last_bucket, bucket))
 
 
 def _note(runs: list[Run], bucket: int, seq: int, header: Header) -> None:
