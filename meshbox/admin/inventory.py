@@ -129,8 +129,10 @@ async def topic_inventory(store: MailboxStore, topic: Topic) -> TopicDocument:
     """What is known of each log of a topic, those of unsequenced messages too."""
     change = store.change
     records = [r for namespace in Namespace for r in await store.topic(namespace, topic)]
+    by_key = sorted(records, key=lambda record: record.log.key)
     total = _Tally()
-    await _add(store, sorted(records, key=lambda record: record.log.key), total)
+    for at in range(0, len(by_key), _LOGS_PAGE):
+        await _add(store, by_key[at : at + _LOGS_PAGE], total)
     return TopicDocument(
         schema=TOPIC_SCHEMA,
         topic=topic,
@@ -153,10 +155,10 @@ async def _add(
         )
         for blob in page.blobs:
             tally.add(blob)
+        await asyncio.sleep(0)
         if not (page.more and page.blobs):
             return
         wanted = _after(wanted, page.blobs[-1])
-        await asyncio.sleep(0)
 
 
 def _after(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -116,3 +117,29 @@ async def test_an_unknown_topic_has_no_logs(store: EmbeddedStore) -> None:
     document = await topic_inventory(store, Topic("nobody"))
     assert (document.logs, document.blobs) == ([], 0)
     assert document.digest == (await inventory(store)).digest
+
+
+@pytest.mark.parametrize("topic", [None, Topic("topic")])
+async def test_others_get_their_turn_between_logs_of_which_nothing_is_held(
+    store: EmbeddedStore, clock: ManualClock, topic: Topic | None
+) -> None:
+    """10^5 of them held the loop for seconds."""
+    pages = 3
+    logs = [log_of(f"{at}") for at in range(pages * module._LOGS_PAGE)]
+    await put(store, *(blob(store, 0, log=log) for log in logs))
+    clock.advance(8 * DAY_MS)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    running = asyncio.create_task(others())
+    if topic is None:
+        await inventory(store)
+    else:
+        await topic_inventory(store, topic)
+    running.cancel()
+    assert turns >= (pages if topic is None else len(logs))
