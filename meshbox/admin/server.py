@@ -46,11 +46,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class SweepDocument(msgspec.Struct, frozen=True):
-    """What a sweep freed."""
+    """What a sweep freed and forgot."""
 
     schema: str
     blobs: int
     bytes: int
+    forgotten_logs: int
 
 
 class AdminServer:
@@ -130,7 +131,7 @@ class AdminServer:
 
     async def _sweep(self, _: web.Request) -> web.Response:
         swept = await sweeping.sweep(self._sources.store)
-        return _json(SweepDocument(SWEEP_SCHEMA, swept.blobs, swept.bytes))
+        return _json(SweepDocument(SWEEP_SCHEMA, swept.blobs, swept.bytes, swept.forgotten))
 
 
 @web.middleware

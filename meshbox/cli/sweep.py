@@ -15,4 +15,7 @@ def sweep(*, data_dir: DataDir = None, admin: Admin = None, json: Json = False) 
     if json:
         print_json(document)
     else:
-        print_lines([f"{document['blobs']} messages dropped, {size(document['bytes'])}"])
+        lines = [f"{document['blobs']} messages dropped, {size(document['bytes'])}"]
+        if document["forgotten_logs"]:
+            lines.append(f"{document['forgotten_logs']} empty logs forgotten")
+        print_lines(lines)

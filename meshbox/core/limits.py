@@ -29,6 +29,11 @@ LOG_RANGES_MAX: Final = 1024
 LOG_RANGES_EMPTY_MAX: Final = 4
 """Ranges of seen that a log with nothing held keeps (design.md 4.7)."""
 
+EMPTY_LOGS_BYTES_MAX: Final = 256 * MIB
+"""Bytes that logs with nothing held count for, where no allocation is set, before the oldest are
+forgotten (design.md 4.7 has a tenth of the allocation): about 500,000, what a campus of 5,000
+phones in 100 conversations each leaves behind."""
+
 BODY_BYTES_MAX: Final = 64 * MIB
 """Bytes of an HTTP body, as in the apps' own server (0.19)."""
 

@@ -5,6 +5,9 @@ epoch, so that no two openings of a store, and no two nodes, ever write to one l
 carries them like any other. What is fetched of a topic is gathered from the logs of all nodes,
 oldest first, each content once.
 
+A log's first number is the milliseconds that this opening is old: one that was forgotten
+(design.md 4.7) never begins with numbers that it had, which others may remember as expired.
+
 The API has no pages: a topic with more than a page is answered with its newest messages.
 """
 
@@ -59,6 +62,7 @@ class MessageBoard:
         self._store = store
         self._node_id = node_id
         self._epoch = store.epoch
+        self._opened_ms = store.now_ms()
         self._tails: dict[Topic, _Tail] = {}
 
     async def append(self, topic: str, data: bytes, *, origin: Origin) -> None:
@@ -98,6 +102,7 @@ class MessageBoard:
         """Of this opening of the store: one that was opened again begins new logs."""
         if self._store.epoch != self._epoch:
             self._epoch = self._store.epoch
+            self._opened_ms = self._store.now_ms()
             self._tails = {}
         return Author(f"{self._node_id}.{self._epoch.id.hex()}")
 
@@ -107,7 +112,8 @@ class MessageBoard:
             highest = record.seen.highest if record else None
             # Another append may have come first while this one waited.
             if tail.next_seq is None:
-                tail.next_seq = 0 if highest is None else highest + 1
+                first = self._store.now_ms() - self._opened_ms
+                tail.next_seq = first if highest is None else highest + 1
         seq = tail.next_seq
         tail.next_seq = seq + 1
         return seq

@@ -26,21 +26,25 @@ ROOM_INTERVAL_MS: Final = 5_000
 
 
 class Swept(NamedTuple):
-    """What one sweep freed."""
+    """What one sweep freed and forgot."""
 
     blobs: int
     bytes: int
+    forgotten: int
+    """Empty logs."""
 
 
 async def sweep(store: MailboxStore) -> Swept:
-    """Frees everything that is due; others get their turn between two slices."""
-    blobs = size = 0
+    """Frees everything that is due, and forgets logs that are empty for too long; others get their
+    turn between two slices."""
+    blobs = size = forgotten = 0
     while True:
         freed = await store.sweep_slice()
         blobs += freed.blobs
         size += freed.bytes
+        forgotten += freed.forgotten
         if not freed.more:
-            return Swept(blobs, size)
+            return Swept(blobs, size, forgotten)
         await asyncio.sleep(0)
 
 

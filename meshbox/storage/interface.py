@@ -193,6 +193,8 @@ class SweepSlice(NamedTuple):
     blobs: int
     bytes: int
     more: bool
+    forgotten: int = 0
+    """Logs that were empty for so long that nothing is known of them any more."""
 
 
 class MailboxStore(Protocol):
@@ -231,10 +233,10 @@ class MailboxStore(Protocol):
         """
 
     async def logs(self, logs: Sequence[LogId]) -> tuple[LogRecord | None, ...]:
-        """The records of `logs`, in order; None for a log never seen."""
+        """The records of `logs`, in order; None for a log never seen, or forgotten."""
 
     async def by_key(self, keys: Sequence[LogKey]) -> tuple[LogRecord | None, ...]:
-        """The records of the logs of `keys`, in order; None for a log never seen."""
+        """The records of the logs of `keys`, in order; None for a log never seen, or forgotten."""
 
     async def topic(self, namespace: Namespace, topic: Topic) -> tuple[LogRecord, ...]:
         """The records of all logs of a topic, ordered by author (UTF-8 bytes)."""
@@ -324,7 +326,8 @@ class MailboxStore(Protocol):
         """The logs of the refill list that `peer` was not asked for yet, a page; waits for one."""
 
     async def sweep_slice(self) -> SweepSlice:
-        """Frees a bounded part of what is due; call again while `more`."""
+        """Frees a bounded part of what is due, then forgets logs that are empty for too long
+        (core/forgetting.py), unless the engine does so by itself; call again while `more`."""
 
     def count_relayed(self, blobs: int) -> None:
         """Adds to `Statistics.relayed`; durable with the next commit."""

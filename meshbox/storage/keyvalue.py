@@ -32,6 +32,7 @@ class Family(Enum):
     PEER = "peer"
     REFILL = "refill"
     EVICTED = "evicted"
+    EMPTY = "empty"
     NOTE = "note"
     META = "meta"
     SPARE = "spare"

@@ -85,7 +85,7 @@ async def test_only_the_control_socket_sweeps(
             assert (await response.json())["error"] == "admin.request"
         async with control.post("/api/sweep") as response:
             swept = await response.json()
-    assert swept == {"schema": "meshbox.sweep/1", "blobs": 1, "bytes": 4}
+    assert swept == {"schema": "meshbox.sweep/1", "blobs": 1, "bytes": 4, "forgotten_logs": 0}
 
 
 async def test_faults_are_json(store: EmbeddedStore, tmp_path: Path) -> None:

@@ -97,13 +97,14 @@ async def whole_feed(
 
 
 async def sweep(store: MailboxStore) -> SweepSlice:
-    """Sweeps until nothing is due; the sum."""
-    blobs = size_bytes = 0
+    """Sweeps until nothing is due, nor to be forgotten; the sum."""
+    blobs = size_bytes = forgotten = 0
     while True:
         done = await store.sweep_slice()
         blobs, size_bytes = blobs + done.blobs, size_bytes + done.bytes
+        forgotten += done.forgotten
         if not done.more:
-            return SweepSlice(blobs, size_bytes, more=False)
+            return SweepSlice(blobs, size_bytes, more=False, forgotten=forgotten)
 
 
 async def turns(count: int = 30) -> None:

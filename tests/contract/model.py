@@ -15,7 +15,7 @@ from meshbox.core.ids import BlobClass, LogId
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import LOG_RANGES_EMPTY_MAX
 from meshbox.core.ranges import SeqRanges
-from meshbox.core.retention import bucket_of
+from meshbox.core.retention import BUCKET_MS, DAY_MS, bucket_of
 from meshbox.storage.interface import NewBlob, Outcome
 
 OPAQUE, VERIFIED = BlobClass.OPAQUE, BlobClass.VERIFIED
@@ -46,9 +46,11 @@ class LogModel:
 
     held: dict[int, Kept] = field(default_factory=dict)
     expired: dict[int, BlobClass] = field(default_factory=dict)
+    last_stamp_ms: int = 0
+    """Of all blobs that it ever took."""
 
     def copy(self) -> LogModel:
-        return LogModel(dict(self.held), dict(self.expired))
+        return LogModel(dict(self.held), dict(self.expired), self.last_stamp_ms)
 
     def runs(self) -> list[tuple[range, BlobClass]]:
         def kind(seq: int) -> tuple[int, BlobClass]:
@@ -99,6 +101,7 @@ class LogModel:
             return Outcome.EXPIRED
         self.held[seq] = new
         self.expired.pop(seq, None)
+        self.last_stamp_ms = max(self.last_stamp_ms, new.stamp_ms)
         return Outcome.STORED if old is None else Outcome.REPLACED
 
     def trim(self, ranges_max: int) -> set[int]:
@@ -133,6 +136,18 @@ class StoreModel:
     def expire(self, due_through: int) -> None:
         for log in self.logs.values():
             self.expired += log.expire(due_through)
+
+    def forget(self, now_ms: int) -> int:
+        """The sweep is through: what took its last blob in a bucket that ended 90 days ago goes."""
+        gone = [
+            name
+            for name, log in self.logs.items()
+            if not log.held
+            and (bucket_of(log.last_stamp_ms) + 1) * BUCKET_MS <= now_ms - 90 * DAY_MS
+        ]
+        for name in gone:
+            del self.logs[name]
+        return len(gone)
 
     def deposit(
         self, blobs: Sequence[NewBlob], *, whole: bool, due_through: int

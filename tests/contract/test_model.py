@@ -141,14 +141,17 @@ class StoreMachine(RuleBasedStateMachine):
             else:
                 assert outcome == tuple(wanted)
 
-    @rule(passed_ms=st.sampled_from([HOUR_MS, 6 * HOUR_MS, DAY_MS, 3 * DAY_MS]))
+    @rule(passed_ms=st.sampled_from([HOUR_MS, 6 * HOUR_MS, DAY_MS, 3 * DAY_MS, 40 * DAY_MS]))
     def time_passes(self, passed_ms: int) -> None:
         self.harness.clock.advance(passed_ms)
         self.model.expire(self.due_through)
 
     @rule()
     def sweep_a_slice(self) -> None:
-        self.run(self.store.sweep_slice())
+        """Of so few logs one slice mends all, and the next forgets all."""
+        done = self.run(self.store.sweep_slice())
+        if done.forgotten or not done.more:
+            assert self.model.forget(self.store.now_ms()) == done.forgotten
 
     @rule()
     def restart(self) -> None:
@@ -210,7 +213,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule()
     def sweep_all_and_count(self) -> None:
-        self.run(sweep(self.store))
+        assert self.run(sweep(self.store)).forgotten == self.model.forget(self.store.now_ms())
         counted = self.run(self.store.statistics())
         kept = [k for mine in self.model.logs.values() for k in mine.held.values()]
         records = self.run(self.store.logs(LOGS))

@@ -11,7 +11,10 @@ from meshbox.core.ids import Author, BlobClass, LogId, Namespace, Origin, Topic
 from meshbox.core.inventory import LogRecord, Run
 from meshbox.core.limits import BLOB_BYTES_MAX, FETCH_BLOBS_MAX, MESSAGES_TOPICS_KEPT
 from meshbox.core.ranges import SeqRanges
+from meshbox.core.retention import DAY_MS
+from meshbox.mailbox import messages
 from meshbox.mailbox.messages import MessageBoard, newest_of
+from meshbox.mailbox.sweeping import sweep
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.interface import Deposit, NewBlob
 from meshbox.storage.memory import MemoryKeyValue
@@ -92,6 +95,27 @@ async def test_two_openings_write_two_logs() -> None:
         key_value = key_value.copy()
     assert [record.held for record in logs] == [SeqRanges.of(0, 1)] * 2
     assert sorted(found["t"]) == [b"one", b"two"]
+
+
+async def test_a_log_that_was_forgotten_goes_on_above_its_numbers(
+    store: EmbeddedStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer may know those as expired: below them it would want nothing."""
+    monkeypatch.setattr(messages, "MESSAGES_TOPICS_KEPT", 1)
+    board = MessageBoard(store, node_id=NODE_ID)
+    for text in (b"one", b"two", b"three"):
+        await board.append("t", text, origin=ORIGIN)
+    before = await own_log(store, "t")
+    clock.advance(100 * DAY_MS)
+    await sweep(store)
+    assert await store.topic(Namespace.MESSAGES, Topic("t")) == ()
+    await board.append("another", b"takes the place of what is remembered", origin=ORIGIN)
+    await board.append("t", b"four", origin=ORIGIN)
+    after = await own_log(store, "t")
+    assert after.log == before.log
+    assert before.seen.highest == 2
+    assert (after.seen - SeqRanges.of(0, 3)).count == 1
+    assert await fetched(board, "t") == {"t": [b"four"]}
 
 
 async def test_of_more_than_a_page_the_newest_are_given(

@@ -8,6 +8,7 @@ import pytest
 
 from meshbox.core.errors import StoreBusy
 from meshbox.core.filling import NothingFilling
+from meshbox.core.forgetting import FORGET_AFTER_MS
 from meshbox.core.limits import SWEEP_LOGS_MAX
 from meshbox.core.retention import RETENTION_MAX_MS
 from meshbox.mailbox.deposit import ClientBlob
@@ -53,6 +54,8 @@ async def test_a_sweep_frees_all_that_is_due_and_lets_others_run(
     assert (swept.blobs, swept.bytes) == (LOGS, 3 * LOGS)
     assert turns >= 3
     assert (await store.statistics()).blobs == 0
+    clock.advance(FORGET_AFTER_MS)
+    assert (await sweep(store)).forgotten == LOGS
 
 
 async def test_the_sweeper_sweeps_at_once_and_again(

@@ -38,9 +38,9 @@ from tests.contract.material import (
     sweep,
     whole_feed,
 )
+from tests.storage.embedded.recount import assert_exact, entries
 
 EPOCH_ID = b"mended".rjust(16, b".")
-END = b"\xff" * 64
 LOGS = [LOG, *(log_of(f"author {a}", f"topic {t}") for t in range(3) for a in range(5))]
 PEERS = [node_id_of(bytes([65 + at]) * 32) for at in range(2)]
 Contents = dict[tuple[LogId, int], tuple[BlobClass, bytes]]
@@ -104,10 +104,6 @@ async def lived_in(seed: int, *, days: int = 9) -> Disk:
     return disk
 
 
-def entries(disk: MemoryKeyValue, family: Family) -> dict[bytes, bytes]:
-    return dict(disk.scan(family, b"", END, limit=NO_BOUND))
-
-
 async def change(disk: Disk, family: Family, values: dict[bytes, bytes | None]) -> None:
     """Puts other values on the disk, None for keys that are gone."""
     database = disk.now
@@ -130,8 +126,9 @@ async def rebuilt(disk: Disk) -> tuple[Rebuilt, EmbeddedStore]:
     return result, await disk.harness.open()
 
 
-async def assert_whole(store: MailboxStore, before: Disk) -> Contents:
+async def assert_whole(store: EmbeddedStore, before: Disk) -> Contents:
     """All that the store says of itself agrees; what it holds it held before."""
+    assert_exact(store)
     records = {r.log: r for r in await store.all_logs(None, logs_max=NO_BOUND)}
     found = await held_in(store)
     assert found.items() <= before.held.items()

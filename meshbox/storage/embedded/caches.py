@@ -6,7 +6,7 @@ written, in the same turn of the loop, and nothing is in it that the database wo
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -90,8 +90,9 @@ class Caches:
     )
     """By key in the database. One that was removed may be here yet, but no record lists it, and
     whatever is put in its place is noted (`note_put`)."""
-    new_logs: int = 0
-    """How often a log appeared: a topic that was read in several turns is stale if one did."""
+    listings: int = 0
+    """How often a log appeared or was forgotten: a topic that was read in several turns is stale
+    if one did."""
 
     def remember(self, key: LogKey, record: LogRecord) -> None:
         """A record as the database has it."""
@@ -118,7 +119,23 @@ class Caches:
                 insort(logs.names, (record.log.author.encode(), key))
             logs.records = None
             self.topics.put(name, logs, weight=logs.weight)
-        self.new_logs += len(new)
+        self.listings += len(new)
+
+    def note_forgotten(self, forgotten: Iterable[tuple[LogKey, LogRecord]]) -> None:
+        """Logs that a batch removed."""
+        for key, record in forgotten:
+            self.listings += 1
+            self.records.discard(key)
+            name = (record.log.namespace, record.log.topic)
+            logs = self.topics.get(name)
+            if logs is None:
+                continue
+            entry = (record.log.author.encode(), key)
+            at = bisect_left(logs.names, entry)
+            assert logs.names[at] == entry, "a topic that is remembered has all its logs"
+            del logs.names[at]
+            logs.records = None
+            self.topics.put(name, logs, weight=logs.weight)
 
     def remember_topic(self, name: TopicName, logs: TopicLogs) -> None:
         """The logs of a topic as the database has them."""

@@ -161,6 +161,7 @@ class Database:
         for entry in written:
             self.caches.note_put(entry)
         self.caches.note_changed(changes.records.items(), changes.new_logs)
+        self.caches.note_forgotten(changes.forgotten_logs.items())
         self.peer_order.move(changes.peers, forgotten, changes.returned)
         if changes.returned:
             self.cursors_returned.set()

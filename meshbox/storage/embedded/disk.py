@@ -41,6 +41,11 @@ class Disk:
         return self._allocation.bound_bytes(used_bytes, self._space())
 
     @property
+    def capacity_bytes(self) -> int | None:
+        """The footprint that the operator's limit leaves; None: there is none."""
+        return self._allocation.capacity_bytes
+
+    @property
     def is_exhausted(self) -> bool:
         """Whether nothing may be written until some space came back."""
         return self._allocation.is_exhausted(self._space())

@@ -37,7 +37,6 @@ class Drafts:
         for key in dict.fromkeys(keys):
             record, draft = self._logs[key]
             mended = draft.finish(record.change)
-            changes.records[key] = mended
-            changes.counts = changes.counts.moved(record, mended)
+            changes.move(key, record, mended)
             if record.runs and not mended.runs:
                 changes.ops.append(Remove(Family.FEED, feed_key(record.change)))

@@ -27,17 +27,18 @@ async def topic_records(
     """
     name = (namespace, topic)
     due_through = database.time.due_through()
+    listings = database.caches.listings
     logs = database.caches.topics.get(name)
     if logs is None:
         logs = await _load(database, namespace, topic)
     if logs.records is not None and logs.oldest_bucket > due_through:
         return logs.records
-    return await _collect(database, name, logs)
+    return await _collect(database, name, logs, listings=listings)
 
 
 async def _load(database: Database, namespace: Namespace, topic: Topic) -> TopicLogs:
-    """The logs of a topic from the database; remembered unless one appeared meanwhile."""
-    seen = database.caches.new_logs
+    """The logs of a topic from the database; remembered unless one came or went meanwhile."""
+    listings = database.caches.listings
     prefix = topic_prefix(namespace, topic)
     first, end = topic_range(prefix)
     names: list[tuple[bytes, LogKey]] = []
@@ -53,15 +54,16 @@ async def _load(database: Database, namespace: Namespace, topic: Topic) -> Topic
         await asyncio.sleep(0)
     names.sort()
     logs = TopicLogs(names)
-    if seen == database.caches.new_logs:
+    if listings == database.caches.listings:
         database.caches.remember_topic((namespace, topic), logs)
     return logs
 
 
 async def _collect(
-    database: Database, name: tuple[Namespace, Topic], logs: TopicLogs
+    database: Database, name: tuple[Namespace, Topic], logs: TopicLogs, *, listings: int
 ) -> tuple[LogRecord, ...]:
-    """The records of `logs`; remembered with them when no change came between."""
+    """The records of `logs`, as `Caches.listings` was; remembered with them when no change came
+    between."""
     change = database.counts.change
     keys = [key for _, key in logs.names]
     records: list[LogRecord] = []
@@ -69,10 +71,12 @@ async def _collect(
         if at:
             await asyncio.sleep(0)
         due_through = database.time.due_through()
-        records += (
-            database.shown(record, due_through=due_through)
-            for record in database.records_held(keys[at : at + _TURN_LOGS_MAX])
-        )
+        part = keys[at : at + _TURN_LOGS_MAX]
+        if listings == database.caches.listings:
+            found = database.records_held(part)
+        else:  # One may have been forgotten meanwhile.
+            found = [record for record in database.records(part) if record is not None]
+        records += (database.shown(record, due_through=due_through) for record in found)
     shown = tuple(records)
     if change == database.counts.change and database.caches.topics.get(name) is logs:
         logs.records = shown

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from meshbox.core.clock import SystemClock
 from meshbox.core.errors import StoreForeign
 from meshbox.core.ids import NodeId
+from meshbox.core.retention import bucket_of
 from meshbox.storage.embedded.database import Database
 from meshbox.storage.embedded.node_time import NodeTime
 from meshbox.storage.embedded.peers import PeerOrder, PeerRecord, decode_peer
@@ -20,6 +21,7 @@ from meshbox.storage.embedded.schema import (
     META_NODE,
     META_SCHEMA,
     META_STATE,
+    SCHEMA_OLDEST,
     SCHEMA_VERSION,
 )
 from meshbox.storage.embedded.state import (
@@ -31,6 +33,7 @@ from meshbox.storage.embedded.state import (
     encode_epochs,
     encode_state,
 )
+from meshbox.storage.embedded.upgrading import upgrade
 from meshbox.storage.interface import Epoch
 from meshbox.storage.keyvalue import Family, KeyValue
 
@@ -56,10 +59,10 @@ async def open_database(
 ) -> Opened:
     """Checks the database, begins a new epoch, and makes all of it durable.
 
-    A database of `adopted_from` becomes that of `node_id`. `StoreForeign` when it is of a newer
-    schema, of another node, or none of ours.
+    A database of `adopted_from` becomes that of `node_id`, one of an older schema gets this one
+    (upgrading.py). `StoreForeign` when it is of a newer schema, of another node, or none of ours.
     """
-    state, epochs = _found(key_value, {node_id, adopted_from})
+    version, state, epochs = _found(key_value, {node_id, adopted_from})
     await key_value.flush()
     counts = Counts() if state is None else state.counts
     if epochs is None:
@@ -73,6 +76,8 @@ async def open_database(
         swept=counts.swept,
         build_date_ms=build_date_ms,
     )
+    if version < SCHEMA_VERSION:
+        counts = await upgrade(key_value, counts, bucket=bucket_of(time.now_ms()))
     batch = key_value.new_batch()
     for family in (Family.META, Family.SPARE):
         batch.put(family, META_SCHEMA, SCHEMA_VERSION.to_bytes(4, "big"))
@@ -85,17 +90,23 @@ async def open_database(
     return Opened(Database(key_value, counts=counts, time=time, peers=peers), epochs)
 
 
-def _found(
-    key_value: KeyValue, owners: Collection[NodeId | None]
-) -> tuple[State | None, Epochs | None]:
-    """What a former opening left; (None, None) of an empty database."""
+class _Found(NamedTuple):
+    """What a former opening left."""
+
+    version: int
+    state: State | None
+    epochs: Epochs | None
+
+
+def _found(key_value: KeyValue, owners: Collection[NodeId | None]) -> _Found:
+    """What a former opening left; an empty database has this version and nothing else."""
     names = [META_SCHEMA, META_NODE, META_EPOCHS, META_STATE]
     schema, owner, epochs, state = key_value.get_many(Family.META, names)
     if schema is None:
         _check_empty(key_value)
-        return None, None
+        return _Found(SCHEMA_VERSION, None, None)
     version = int.from_bytes(schema, "big")
-    if version != SCHEMA_VERSION:
+    if not SCHEMA_OLDEST <= version <= SCHEMA_VERSION:
         raise StoreForeign(
             f"the database has schema {version}, this release reads {SCHEMA_VERSION}",
             hint="use the release that wrote it, or a newer one",
@@ -107,7 +118,7 @@ def _found(
         )
     if epochs is None or state is None:
         raise StoreForeign("the database is incomplete", hint="restore a copy, or start anew")
-    return decode_state(state), decode_epochs(epochs)
+    return _Found(version, decode_state(state), decode_epochs(epochs))
 
 
 def _check_empty(key_value: KeyValue) -> None:

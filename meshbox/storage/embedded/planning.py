@@ -179,8 +179,8 @@ class GroupPlan:
         before, after = self._before[key], self._records[key]
         assert after is not None, "a log that changed has a record"
         change = changes.counts.change + 1
-        changes.counts = changes.counts.moved(before, after)._replace(change=change)
-        changes.records[key] = after._replace(change=change)
+        changes.move(key, before, after._replace(change=change))
+        changes.counts = changes.counts._replace(change=change)
         if before is not None:
             changes.ops.append(Remove(Family.FEED, feed_key(before.change)))
         else:

@@ -12,6 +12,7 @@ told from others, but for two:
     topic   from the logs; names that both have lost are lost, and with them the log's blobs
     feed    from the logs
     due     from the logs
+    empty   from the logs
     peer    dropped: we ask every peer from the beginning
     refill  what is left of it stays
     meta    from `spare`, its copy as of the opening and the last minute, where that is newer;
@@ -119,14 +120,16 @@ class _Rebuilding:
         self._epoch_id = epoch_id
         self._copies, self._state, self._epochs = _what_it_was(key_value)
         self._change = self._state.counts.change + CHANGE_GAP
-        self._counts = self._state.counts._replace(logs=0, blobs=0, bytes=0, logs_bytes=0)
+        self._counts = self._state.counts._replace(
+            logs=0, blobs=0, bytes=0, logs_bytes=0, empty_bytes=0
+        )
         self._bucket = bucket_of(self._state.reading.node_ms)
         self._lost: set[LogKey] = set()
         self._refills = 0
 
     async def run(self) -> Rebuilt:
         await self._write(self._copies)
-        told_by_others = (Family.FEED, Family.DUE, Family.PEER, Family.NOTE)
+        told_by_others = (Family.FEED, Family.DUE, Family.EMPTY, Family.PEER, Family.NOTE)
         await self._write([Remove(family, b"", _EVERYTHING_END) for family in told_by_others])
         self._refills = self._count_refills()
         await self._restore_records()
@@ -303,6 +306,8 @@ class _Rebuilding:
             ops.append(Put(Family.DUE, due_key(bucket, key), b""))
         if record.runs:
             ops.append(Put(Family.FEED, feed_key(self._change), key))
+        else:
+            ops.append(Put(Family.EMPTY, due_key(record.last_bucket, key), b""))
 
     async def _finish(self) -> None:
         """The counts and the new epoch, in the last batch."""

@@ -10,6 +10,8 @@
     peer    node id                            its cursors (peers.py)
     refill  change K                           bucket; the log is to be asked for (refill.py)
     evicted bucket K                           what went for room (evicted.py)
+    empty   bucket K                           empty: the log holds nothing, and this is the last
+                                               bucket that it took a blob in (forgetting.py)
     note    keeper K                           bucket, and the note (notes.py)
     meta    name                               schema version, node id, epochs, state (state.py)
 
@@ -26,7 +28,9 @@ from typing import Final, NamedTuple
 
 from meshbox.core.ids import LOG_KEY_BYTES, LogKey, Namespace, Topic
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+SCHEMA_OLDEST: Final = 1
+"""The oldest that is read: it had no `empty` (upgrading.py)."""
 
 _BLOB = Struct(">I16sQ")
 _DUE = Struct(">I16s")
@@ -54,7 +58,8 @@ META_STATE: Final = b"state"
 blob_key = _BLOB.pack
 """(bucket, K, seq) → the key of a blob's header."""
 due_key = _DUE.pack
-"""(bucket, K) → the entry by which the sweep finds the log, and that of what was evicted."""
+"""(bucket, K) → the entry by which the sweep finds the log, that of what was evicted, and that of a
+log with nothing held."""
 feed_key = _U64.pack
 """change → the feed's entry."""
 bucket_key = _U32.pack

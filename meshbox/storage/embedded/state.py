@@ -36,15 +36,17 @@ class Counts(NamedTuple):
     refills: int = 0
     """Entries of the refill list."""
     logs_bytes: int = 0
-    """What all logs ever seen count for, beside their blobs (`metadata_bytes`)."""
+    """What all logs that are remembered count for, beside their blobs (`metadata_bytes`)."""
+    empty_bytes: int = 0
+    """Of that, those with nothing held."""
 
     @property
     def used_bytes(self) -> int:
         """What the allocation is compared with (core/room.py)."""
         return footprint_bytes(blobs=self.blobs, size_bytes=self.bytes, logs_bytes=self.logs_bytes)
 
-    def moved(self, before: LogRecord | None, after: LogRecord) -> Counts:
-        """The counts when a log that was `before` is `after`."""
+    def moved(self, before: LogRecord | None, after: LogRecord | None) -> Counts:
+        """The counts when a log that was `before` is `after`; None: unknown."""
         logs, blobs, size_bytes = _held(before)
         logs_now, blobs_now, size_bytes_now = _held(after)
         return self._replace(
@@ -52,6 +54,7 @@ class Counts(NamedTuple):
             blobs=self.blobs + blobs_now - blobs,
             bytes=self.bytes + size_bytes_now - size_bytes,
             logs_bytes=self.logs_bytes + metadata_bytes(after) - metadata_bytes(before),
+            empty_bytes=self.empty_bytes + _empty_bytes(after) - _empty_bytes(before),
         )
 
 
@@ -60,6 +63,11 @@ def _held(record: LogRecord | None) -> tuple[int, int, int]:
     if record is None or not record.runs:
         return 0, 0, 0
     return 1, record.blobs, record.bytes
+
+
+def _empty_bytes(record: LogRecord | None) -> int:
+    """What a log with nothing held counts for; 0 of others."""
+    return 0 if record is None or record.runs else metadata_bytes(record)
 
 
 class State(NamedTuple):

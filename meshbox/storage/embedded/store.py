@@ -24,6 +24,7 @@ from meshbox.storage.embedded.cursors import CursorMint
 from meshbox.storage.embedded.disk import Disk, FreeBytes
 from meshbox.storage.embedded.eviction import Eviction
 from meshbox.storage.embedded.feed import Feed
+from meshbox.storage.embedded.forgetting import Forgetting
 from meshbox.storage.embedded.listing import all_records, topic_records
 from meshbox.storage.embedded.notes import read_notes
 from meshbox.storage.embedded.opening import Opened, open_database
@@ -33,7 +34,7 @@ from meshbox.storage.embedded.preparing import prepare
 from meshbox.storage.embedded.reads import Bounds, read_page, read_part
 from meshbox.storage.embedded.refill import put_on_list, read_list
 from meshbox.storage.embedded.release import Release
-from meshbox.storage.embedded.schema import META_STATE, bucket_key
+from meshbox.storage.embedded.schema import META_STATE
 from meshbox.storage.embedded.staging import chunk_removals, write_chunks
 from meshbox.storage.embedded.state import State, encode_state
 from meshbox.storage.embedded.sweep import Sweep, SweepStep
@@ -74,7 +75,7 @@ class EmbeddedStore:
         self._writer = Writer(opened.database, self._eviction, disk)
         self._mint = CursorMint(cursor_key, opened.epochs)
         self._feed = Feed(opened.database)
-        self._sweep = Sweep(opened.database)
+        self._sweep = Sweep(opened.database, Forgetting(opened.database, disk))
         self._pending = Pending()
 
     @classmethod
@@ -160,11 +161,11 @@ class EmbeddedStore:
             return await self._commit_chunked(prepared, deposit)
 
     async def logs(self, logs: Sequence[LogId]) -> tuple[LogRecord | None, ...]:
-        """The records of `logs`, in order; None for a log never seen."""
+        """The records of `logs`, in order; None for a log never seen, or forgotten."""
         return await self.by_key([log.key for log in logs])
 
     async def by_key(self, keys: Sequence[LogKey]) -> tuple[LogRecord | None, ...]:
-        """The records of the logs of `keys`, in order; None for a log never seen."""
+        """The records of the logs of `keys`, in order; None for a log never seen, or forgotten."""
         self._writer.check_reads()
         due_through = self._database.time.due_through()
         records = self._database.records(keys)
@@ -317,8 +318,9 @@ class EmbeddedStore:
             return steps[-1].changes
 
         await self._writer.alone(work)
-        if steps[-1].freed_end is not None:
-            await self._key_value.reclaim(Family.BLOB, bucket_key(0), steps[-1].freed_end)
+        for freed in steps[-1].freed:
+            assert freed.end is not None, "a range"
+            await self._key_value.reclaim(freed.family, freed.first, freed.end)
         return steps[-1].done
 
     def count_relayed(self, blobs: int) -> None:

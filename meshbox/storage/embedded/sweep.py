@@ -6,6 +6,8 @@ logs that `due` names into expired ranges, a bounded number a slice. Between the
 still list runs that are due, and nobody shows these (Retention.due covers what is swept). So a
 crash anywhere leaves nothing to repair: the entries left in `due` say what is left to do.
 
+When nothing of that is left, empty logs are forgotten (forgetting.py).
+
 A sweep moves the feed's counter, for the read barrier, but no log: what expires is no news.
 """
 
@@ -18,6 +20,7 @@ from meshbox.core.inventory import LogDraft, LogRecord, Run
 from meshbox.core.limits import SWEEP_LOGS_MAX
 from meshbox.storage.embedded.changes import Changes, Remove
 from meshbox.storage.embedded.database import Database
+from meshbox.storage.embedded.forgetting import Forgetting
 from meshbox.storage.embedded.notes import drop_due_notes
 from meshbox.storage.embedded.refill import drop_due
 from meshbox.storage.embedded.release import expire_evicted
@@ -32,15 +35,16 @@ class SweepStep(NamedTuple):
     changes: Changes | None
     """None when nothing is due."""
     done: SweepSlice
-    freed_end: bytes | None
-    """All blob keys below it are removed, and their space can be given back."""
+    freed: tuple[Remove, ...] = ()
+    """Of what was removed: the space of these keys can be given back."""
 
 
 class Sweep:
     """Makes the batches of the sweep. Remembers where the entries to be swept begin."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, forgetting: Forgetting) -> None:
         self._database = database
+        self._forgetting = forgetting
         self._first_due = b""
         self._notes_from: bytes | None = b""
 
@@ -49,30 +53,35 @@ class Sweep:
         database = self._database
         due_through = database.time.due_through()
         changes = Changes(database.counts)
-        freed_end = None
+        freed: tuple[Remove, ...] = ()
         if due_through > database.counts.swept:
-            freed_end = self._free(changes, due_through)
+            freed = (self._free(changes, due_through),)
         done = self._mend(changes, due_through)
-        more = drop_due(database, changes, due_through)
+        more = drop_due(database, changes, due_through) or done.more
         more = expire_evicted(database, changes, due_through) or more
         more = self._drop_notes(changes, due_through) or more
-        done = done._replace(more=done.more or more)
+        if more or changes.records:
+            more = more or self._forgetting.follows(changes)
+        else:
+            more = self._forgetting.step(changes)
+            freed += () if more else self._forgetting.take_freed(changes.counts)
+        done = done._replace(more=more, forgotten=len(changes.forgotten_logs))
         if not changes.ops:
-            return SweepStep(None, done, None)
+            return SweepStep(None, done)
         changes.counts = changes.counts._replace(change=changes.counts.change + 1)
-        return SweepStep(changes, done, freed_end)
+        return SweepStep(changes, done, freed)
 
-    def _free(self, changes: Changes, due_through: int) -> bytes:
+    def _free(self, changes: Changes, due_through: int) -> Remove:
         """Records the buckets as swept and removes their blobs.
 
         Always from the lowest possible key, so that what was left behind by a crash goes too.
         """
-        end = bucket_key(due_through + 1)
-        changes.ops.append(Remove(Family.BLOB, bucket_key(0), end))
+        removal = Remove(Family.BLOB, bucket_key(0), bucket_key(due_through + 1))
+        changes.ops.append(removal)
         changes.counts = changes.counts._replace(swept=due_through)
         self._notes_from = b""
         self._database.time.note_swept(due_through)
-        return end
+        return removal
 
     def _drop_notes(self, changes: Changes, due_through: int) -> bool:
         """Looks through all notes, some a slice, once in each opening and bucket."""
@@ -112,8 +121,7 @@ def _expire(changes: Changes, key: LogKey, record: LogRecord, due_through: int) 
     gone = draft.expire(due_through)
     if gone:
         mended = draft.finish(record.change)
-        changes.records[key] = mended
-        changes.counts = changes.counts.moved(record, mended)
+        changes.move(key, record, mended)
         if not mended.runs:
             changes.ops.append(Remove(Family.FEED, feed_key(record.change)))
     return gone
