@@ -85,7 +85,7 @@ class LogRecord(NamedTuple):
     @property
     def held(self) -> SeqRanges:
         """The numbers whose blob is stored here."""
-        return SeqRanges((run.first, run.end) for run in self.runs)
+        return SeqRanges.ascending((run.first, run.end) for run in self.runs)
 
     def run_of(self, seq: int) -> Run | None:
         """The run that holds `seq`."""
@@ -94,7 +94,9 @@ class LogRecord(NamedTuple):
 
     def held_as(self, blob_class: BlobClass) -> SeqRanges:
         """The numbers whose blob is stored here with just this class."""
-        return SeqRanges((run.first, run.end) for run in self.runs if run.blob_class == blob_class)
+        return SeqRanges.ascending(
+            (run.first, run.end) for run in self.runs if run.blob_class == blob_class
+        )
 
     @property
     def seen(self) -> SeqRanges:

@@ -43,6 +43,11 @@ class SeqRanges:
         return cls(((seq, seq + 1),))
 
     @classmethod
+    def ascending(cls, pairs: Iterable[Pair]) -> SeqRanges:
+        """The union of `pairs` that are in bounds, ascend and do not overlap; they may touch."""
+        return cls._trusted(_merged(pairs))
+
+    @classmethod
     def _trusted(cls, pairs: Iterable[Pair]) -> SeqRanges:
         """Pairs that already hold the invariants, taken as they are."""
         ranges = object.__new__(cls)
@@ -117,9 +122,10 @@ class SeqRanges:
         return SeqRanges._trusted(_common(self._pairs, other._pairs))
 
     def __sub__(self, other: SeqRanges) -> SeqRanges:
-        if not self or not other:
+        if not self._pairs or not other._pairs:
             return self
-        return self & other.complement()
+        left = _less(self._pairs, other._pairs)
+        return SeqRanges._trusted(left) if left else EMPTY
 
     def complement(self) -> SeqRanges:
         """Every sequence number that is not a member."""
@@ -160,14 +166,14 @@ class SeqRanges:
 
 
 def _normalised(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-    ordered = sorted(pairs)
+    ordered = pairs if len(pairs := list(pairs)) < 2 else sorted(pairs)
     for first, end in ordered:
         if not 0 <= first < end <= SEQ_END:
             raise ValueError(f"not a range of sequence numbers: [{first}, {end})")
     return tuple(_merged(ordered))
 
 
-def _merged(ordered: list[Pair]) -> list[Pair]:
+def _merged(ordered: Iterable[Pair]) -> list[Pair]:
     """Ascending pairs, with those that overlap or touch made one."""
     merged: list[Pair] = []
     for first, end in ordered:
@@ -177,6 +183,24 @@ def _merged(ordered: list[Pair]) -> list[Pair]:
         else:
             merged.append((first, end))
     return merged
+
+
+def _less(left: tuple[Pair, ...], right: tuple[Pair, ...]) -> list[Pair]:
+    """What is left of `left` without `right`, by walking the two once."""
+    rest: list[Pair] = []
+    at = max(bisect_right(right, left[0]) - 1, 0)
+    for first, end in left:
+        while at < len(right) and right[at][0] < end:
+            out, back = right[at]
+            if first < out:
+                rest.append((first, out))
+            first = max(first, back)
+            if end <= back:
+                break
+            at += 1
+        if first < end:
+            rest.append((first, end))
+    return rest
 
 
 def _common(left: tuple[Pair, ...], right: tuple[Pair, ...]) -> Iterator[Pair]:
@@ -198,7 +222,10 @@ EMPTY = SeqRanges()
 
 def union(many: Iterable[SeqRanges]) -> SeqRanges:
     """All members of all sets; O(n log n) in their ranges together."""
-    return SeqRanges._trusted(_merged(sorted(pair for ranges in many for pair in ranges)))
+    some = [ranges for ranges in many if ranges]
+    if len(some) < 2:
+        return some[0] if some else EMPTY
+    return SeqRanges._trusted(_merged(sorted(pair for ranges in some for pair in ranges)))
 
 
 def gaps_within(ranges: SeqRanges) -> SeqRanges:

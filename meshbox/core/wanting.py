@@ -8,13 +8,13 @@ Claims of a peer only ever cause asking; nothing here deletes or settles on anot
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 from meshbox.core.ids import BlobClass
 from meshbox.core.inventory import LogRecord, Run
 from meshbox.core.limits import BLOB_BYTES_MAX
-from meshbox.core.ranges import SeqRanges
+from meshbox.core.ranges import EMPTY, SeqRanges
 from meshbox.core.retention import Retention, bucket_of
 from meshbox.core.session.frames import OfferedRun
 
@@ -44,6 +44,9 @@ class Wanted(NamedTuple):
     """There is more, for which there is no room now."""
 
 
+NOTHING: Final = Wanted(EMPTY, passed=False)
+
+
 def wanted(
     runs: Iterable[OfferedRun],
     record: LogRecord | None,
@@ -54,22 +57,27 @@ def wanted(
 ) -> Wanted:
     """What of the offered `runs` this node lacks. `floor`: the lowest bucket of which anything
     would be stored and stay, when there is no room (core/room.py)."""
+    runs = tuple(runs)
+    lacked = _lacked(runs, record)
+    if not lacked:
+        return NOTHING
     storable: list[OfferedRun] = []
     passed: list[OfferedRun] = []
     for run in runs:
         bucket = _bucket_if_stored(run, retention, now_ms)
         if bucket is not None:
             (storable if floor is None or bucket >= floor else passed).append(run)
+    if len(storable) == len(runs):
+        return Wanted(lacked, passed=False)
     return Wanted(_lacked(storable, record), bool(passed and _lacked(passed, record)))
 
 
-def _lacked(storable: Iterable[OfferedRun], record: LogRecord | None) -> SeqRanges:
-    storable = list(storable)
-    held = SeqRanges((run.first, run.end) for run in storable)
+def _lacked(runs: Sequence[OfferedRun], record: LogRecord | None) -> SeqRanges:
+    held = SeqRanges.ascending((run.first, run.end) for run in runs)
     if record is None:
         return held
-    verified = SeqRanges(
-        (run.first, run.end) for run in storable if run.blob_class is BlobClass.VERIFIED
+    verified = SeqRanges.ascending(
+        (run.first, run.end) for run in runs if run.blob_class is BlobClass.VERIFIED
     )
     lacking = held - record.seen
     return lacking | (verified - record.seen_verified) if verified else lacking
