@@ -259,6 +259,13 @@ CURSOR_OWED_MS: Final = 1_000
 """Milliseconds after which a peer is given the cursor behind changes that were all its own: those
 of so long share one, since each costs the peer a write to disk."""
 
+RELAYS_WAIT_MS: Final = 500
+"""Milliseconds that what a peer brought is kept from other peers that get it from there themselves:
+half of the second in which a blob should be everywhere, should they get it no more."""
+
+RELAYS_VAIN: Final = 3
+"""Pages of what peers brought, settled in a row without a want, after which the next one waits."""
+
 WANT_SEQS_LOG_MAX: Final = 1_024
 """Sequence numbers in flight a log and peer (design.md 9)."""
 
@@ -305,8 +312,12 @@ WANT_PATIENCE_MS: Final = 2_000
 """Milliseconds without an answer after which another holder is asked (design.md 9)."""
 
 WANT_TYPICAL_TIMES: Final = 4
-"""Times the usual time of the next holder that an owner of a log may be silent, where that is more
-than `WANT_PATIENCE_MS`."""
+"""Times the usual time of the next holder, or its own, that an owner of a log may be silent, where
+that is more than `WANT_PATIENCE_MS`."""
+
+WANT_PATIENCE_SLOW_MS: Final = 8_000
+"""Milliseconds that an owner may be silent at most because it usually takes long: below the 10 s
+within which another takes over from one that hangs."""
 
 WANT_STALL_MS: Final = 30_000
 """Milliseconds without any answer after which the session is ended as stalled."""

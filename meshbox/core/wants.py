@@ -6,11 +6,11 @@ All methods are plain calls from one thread; time comes in as monotonic millisec
 
 Rules (design.md 4.12, 9): a log is asked of one peer at a time, so that it grows in ascending
 order; an owner that is silent for `WANT_PATIENCE_MS` loses the log to the next peer that offers
-it, unless that one usually takes a good part of this time itself: when all are slow, or we are,
-asking another makes nothing quicker, and everything come twice. When a session ends, its logs are
-free at once. While a log is being filled, fetches stop
-below the lowest number wanted: as long as it gains, at most `FILLING_HOLD_MS_MAX` a day, and not
-for the sake of a peer that broke a promise in it.
+it, unless that one usually takes a good part of this time itself, or the owner does: when all are
+slow, or we are, asking another makes nothing quicker, and everything come twice. When a session
+ends, its logs are free at once. While a log is being filled, fetches stop below the lowest number
+wanted: as long as it gains, at most `FILLING_HOLD_MS_MAX` a day, and not for the sake of a peer
+that broke a promise in it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from meshbox.core.limits import (
     GAINED_LOGS_MAX,
     SYNC_STREAMS_MAX,
     WANT_PATIENCE_MS,
+    WANT_PATIENCE_SLOW_MS,
     WANT_TYPICAL_TIMES,
 )
 from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
@@ -102,17 +103,19 @@ class WantLedger:
 
         Of a way out that others share it may not before it is this node's turn (core/way_out.py),
         but for a log of which it brought something last.
-        If not, `take_woken` names it when the log is free; after `WANT_PATIENCE_MS`, or
-        `WANT_TYPICAL_TIMES` the time that `peer` usually takes, without a word from the owner
-        another claim succeeds.
+        If not, `take_woken` names it when the log is free; without a word from the owner another
+        claim succeeds after `WANT_PATIENCE_MS`, `WANT_TYPICAL_TIMES` the time that `peer` usually
+        takes, or as often that of the owner, up to `WANT_PATIENCE_SLOW_MS`.
         """
         wants = self._logs[log]
         taken = wants.owner is not None and wants.owner != peer
-        if taken and now_ms - wants.heard_ms < self._patience_ms(peer):
+        if taken and now_ms - wants.heard_ms < self._patience_ms(peer, wants.owner):
             return False
         if not self._is_due(peer, log, wants, now_ms):
             return False
-        if taken or wants.asked_ms is None:
+        if wants.owner is not None and taken:
+            self._learn(wants.owner, wants, now_ms)
+        if wants.asked_ms is None:
             wants.asked_ms = now_ms
         wants.owner, wants.heard_ms = peer, now_ms
         return True
@@ -221,11 +224,19 @@ class WantLedger:
         if len(self._gained) > GAINED_LOGS_MAX:
             self._gained_all = self._gained.popitem(last=False)[1]
 
-    def _patience_ms(self, peer: NodeId) -> float:
-        return max(WANT_PATIENCE_MS, WANT_TYPICAL_TIMES * self._typical_ms.get(peer, 0.0))
+    def held_up(self, late_ms: int) -> None:
+        """We could hear nobody for so long: what was asked for may have come meanwhile."""
+        for wants in self._logs.values():
+            wants.heard_ms += late_ms
+
+    def _patience_ms(self, peer: NodeId, owner: NodeId | None) -> float:
+        usual_ms = self._typical_ms.get
+        owner_ms = WANT_TYPICAL_TIMES * usual_ms(owner, 0.0) if owner is not None else 0.0
+        peer_ms = WANT_TYPICAL_TIMES * usual_ms(peer, 0.0)
+        return max(WANT_PATIENCE_MS, peer_ms, min(owner_ms, WANT_PATIENCE_SLOW_MS))
 
     def _learn(self, peer: NodeId, wants: _LogWants, now_ms: int) -> None:
-        """How long `peer` takes, by what it was asked for last."""
+        """How long `peer` takes, by what it was asked for last; at least, if it did not answer."""
         if wants.asked_ms is None:
             return
         took_ms = now_ms - wants.asked_ms

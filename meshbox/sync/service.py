@@ -56,6 +56,9 @@ FOLLOW_INTERVAL_S: Final = 5.0
 """Seconds between two tries to follow a peer to where it moved: who forges what it announces may
 not have us dial at every word."""
 
+HELD_UP_MS: Final = 500
+"""Milliseconds by which a tick is late when this node, and not its peers, was silent."""
+
 CROSSING_S: Final = 0.3
 """Seconds by which the larger node id lets the smaller dial first."""
 
@@ -470,8 +473,12 @@ class SyncService:
                     peer.runner.close(RoomReturned.code, "there is room again for what was passed")
 
     async def _tick(self) -> None:
+        before_ms = _now_ms()
         while True:
             await asyncio.sleep(TICK_S)
+            before_ms, late_ms = _now_ms(), _now_ms() - before_ms - int(TICK_S * 1_000)
+            if late_ms > HELD_UP_MS:
+                self.ledger.held_up(late_ms)
             for runner in tuple(self._runners):
                 runner.tick()
             self._acquaintances.tick(now_ms=_now_ms())

@@ -13,6 +13,7 @@ from meshbox.core.limits import (
     FILLING_LOGS_MAX,
     GAINED_LOGS_MAX,
     WANT_PATIENCE_MS,
+    WANT_PATIENCE_SLOW_MS,
     WANT_STALL_MS,
     WANT_TYPICAL_TIMES,
 )
@@ -61,6 +62,38 @@ def test_who_is_no_quicker_does_not_take_a_log_over() -> None:
     assert ledger.claim(A, LOG, now_ms=0)
     assert not ledger.claim(B, LOG, now_ms=usual_ms - 1)
     assert ledger.claim(B, LOG, now_ms=usual_ms)
+
+
+def test_an_owner_that_is_known_to_be_slow_keeps_a_log_for_longer_but_not_for_long() -> None:
+    ledger = offered_by(A, B)
+    for took_ms in (WANT_PATIENCE_MS // 2, WANT_STALL_MS):
+        other = LOG._replace(author=parse_author(f"{took_ms}"))
+        ledger.declare(A, other, TEN, now_ms=0)
+        assert ledger.claim(A, other, now_ms=0)
+        ledger.answered(A, other, gained=SeqRanges.single(0), now_ms=took_ms)
+        ledger.release(A, LOG)
+        assert ledger.claim(A, LOG, now_ms=0)
+        usual_ms = min(WANT_TYPICAL_TIMES * took_ms, WANT_PATIENCE_SLOW_MS)
+        assert not ledger.claim(B, LOG, now_ms=usual_ms - 1)
+    assert ledger.claim(B, LOG, now_ms=usual_ms)
+
+
+def test_a_peer_that_lost_a_log_is_known_to_be_slow() -> None:
+    ledger = offered_by(A, B)
+    assert ledger.claim(A, LOG, now_ms=0)
+    assert ledger.claim(B, LOG, now_ms=WANT_PATIENCE_MS)
+    ledger.release(B, LOG)
+    assert ledger.claim(A, LOG, now_ms=10_000)
+    assert not ledger.claim(B, LOG, now_ms=10_000 + WANT_PATIENCE_MS)
+    assert ledger.claim(B, LOG, now_ms=10_000 + WANT_PATIENCE_SLOW_MS)
+
+
+def test_what_we_could_not_hear_is_no_silence() -> None:
+    ledger = offered_by(A, B)
+    assert ledger.claim(A, LOG, now_ms=0)
+    ledger.held_up(5_000)
+    assert not ledger.claim(B, LOG, now_ms=5_000 + WANT_PATIENCE_MS - 1)
+    assert ledger.claim(B, LOG, now_ms=5_000 + WANT_PATIENCE_MS)
 
 
 def test_what_a_peer_usually_takes_follows_what_it_takes() -> None:
