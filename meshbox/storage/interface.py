@@ -213,6 +213,11 @@ class MailboxStore(Protocol):
         """The feed's counter as the disk confirmed it."""
 
     @property
+    def deposited_change(self) -> int:
+        """The feed's counter when a client's deposit (`whole`) changed something last, in this
+        opening: it may not be durable yet. `durable_change` where that is not told apart."""
+
+    @property
     def retention(self) -> Retention:
         """The test for age, as of now."""
 

@@ -131,6 +131,11 @@ class ReopeningStore:
         return self._store.durable_change
 
     @property
+    def deposited_change(self) -> int:
+        """See `MailboxStore`."""
+        return self._store.deposited_change
+
+    @property
     def retention(self) -> Retention:
         """See `MailboxStore`."""
         return self._store.retention

@@ -6,6 +6,8 @@ Translates between what crosses the session's seam (core/session/effects.py) and
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any, Final, cast
 
 from meshbox.core.ids import NodeId
@@ -107,7 +109,7 @@ class StoreRequests:
                 self._offers = True
                 return self._records_read(await self._store.by_key(request.keys))
             case AwaitChange():
-                return await self._store.wait_beyond(request.change)
+                return await self._await_change(request)
             case ReadFeed():
                 if not request.fresh:
                     self._compared, self._offers = None, True
@@ -127,6 +129,16 @@ class StoreRequests:
                 size_bytes = sum(len(blob.data) for blob in request.blobs)
                 alone = size_bytes > _OVERLAPPING_BYTES_MAX or request.cursor is not None
                 return await self._order.run(lambda: self._commit(request), alone=alone)
+
+    async def _await_change(self, request: AwaitChange) -> bool:
+        store = self._store
+        await store.wait_beyond(request.change)
+        if request.relays_wait_ms:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(request.relays_wait_ms / 1_000):
+                    while store.deposited_change <= request.change:
+                        await store.wait_beyond(store.durable_change)
+        return store.deposited_change > request.change
 
     async def _load_cursors(self, request: LoadCursors) -> tuple[bytes, ...]:
         """A cursor is kept behind the rule of what was carried when its page was settled: under

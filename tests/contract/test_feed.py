@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from meshbox.storage.interface import Deposit
 from tests.contract.harness import Harness
 from tests.contract.material import blob, log_of, put, turns, whole_feed
 
@@ -93,3 +94,17 @@ async def test_waiting_for_a_change(harness: Harness) -> None:
     assert not both.done()
     await put(store, blob(store, 2))
     assert await both == store.durable_change
+
+
+async def test_what_clients_deposit_is_told_from_what_peers_brought(harness: Harness) -> None:
+    store = await harness.open()
+    before = store.deposited_change
+    await store.commit(Deposit([blob(store, 0)], whole=False))
+    assert before < store.durable_change
+    assert store.deposited_change in (before, store.durable_change)
+    await store.commit(Deposit([blob(store, 1)]))
+    assert store.deposited_change == store.durable_change
+    before = store.deposited_change
+    await store.commit(Deposit([blob(store, 1)]))
+    await store.commit(Deposit([blob(store, 2)], whole=False))
+    assert store.deposited_change in (before, store.durable_change)

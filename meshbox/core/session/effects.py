@@ -166,9 +166,13 @@ class FeedRead(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AwaitChange:
-    """Answer (any): our feed went beyond `change`."""
+    """Answer (bool): our feed went beyond `change`; whether by a deposit of a client.
+
+    What other peers brought is not told before `relays_wait_ms` passed, unless a client does.
+    """
 
     change: int
+    relays_wait_ms: int = 0
     fresh: bool = False
     """For fresh pages (fresh.py)."""
 

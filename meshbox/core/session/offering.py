@@ -7,7 +7,8 @@ what the peer does not carry or claims to hold itself (claims.py), is in no page
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from meshbox.core.errors import FrameUnexpected
 from meshbox.core.ids import LogId
@@ -29,7 +30,8 @@ NO_CURSOR: Final = b""
 """The cursor of a page that settles nothing by itself."""
 
 
-class OfferedPage(NamedTuple):
+@dataclass(slots=True)
+class OfferedPage:
     """What the peer may want of: logs by their place."""
 
     logs: tuple[LogId, ...]
@@ -37,6 +39,10 @@ class OfferedPage(NamedTuple):
     blobs: int
     """How many blobs it offers; of most the peer may have seen them all."""
     bytes: int
+    relayed: bool
+    """It offers what other peers brought, and nothing else (relaying.py)."""
+    wanted: bool = False
+    """The peer asked for something of it."""
 
 
 class OfferedPages:
@@ -102,6 +108,7 @@ class OfferedPages:
         *,
         fresh: bool = False,
         answers: bool = False,
+        relayed: bool = False,
     ) -> Effect:
         """The next page."""
         self._last += 1
@@ -111,6 +118,7 @@ class OfferedPages:
             fresh,
             sum(run.end - run.first for run in runs),
             sum(run.bytes for run in runs),
+            relayed,
         )
         self._fresh += fresh
         return Send(Offers(self._last, logs, cursor, fresh, answers))

@@ -27,6 +27,8 @@ While it is not at the feed's end, or much is on its way, what changes goes ahea
 A page of differing logs bears no cursor, but the last one: its cursor is true only once all of
 them are settled.
 
+What other peers brought us waits where it is no news to this one (relaying.py).
+
 What the peer itself claims to hold is left out (claims.py). A page of which nothing is left is not
 sent, but its cursor is owed: a later page bears it, or, after `CURSOR_OWED_MS`, a page without
 logs.
@@ -60,7 +62,9 @@ from meshbox.core.session.effects import (
 from meshbox.core.session.frames import AskDifference, AskLogs, Difference, Settled, Sketch
 from meshbox.core.session.fresh import FreshOffers
 from meshbox.core.session.offering import NO_CURSOR, OfferedPage, OfferedPages
+from meshbox.core.session.relaying import Relaying
 from meshbox.core.topics import Carried
+from meshbox.core.wants import WantLedger
 
 
 class SendingState(Enum):
@@ -86,6 +90,7 @@ class FeedSender:
         claims: PeerClaims,
         carried: Carried,
         compares: bool,
+        ledger: WantLedger,
     ) -> None:
         """`sketch_key`: of the elements of this session (core/reconcile.py); `carried`: by the
         peer; `compares`: both sides carry all topics, so that what they hold is to be compared."""
@@ -97,6 +102,8 @@ class FeedSender:
         self._view = 0
         """The feed's counter when `_cursor` was read."""
         self._pages = OfferedPages(claims, carried)
+        self._claims = claims
+        self._relaying = Relaying(ledger)
         self._fresh = FreshOffers(self._pages)
         self._asked: deque[LogKey] = deque()
         """What the peer asked for by name, and is not read yet."""
@@ -112,7 +119,8 @@ class FeedSender:
     def is_settled(self) -> bool:
         """The peer settled all of our feed, and has the cursor that says so."""
         at_end = self.state is SendingState.AWAITING
-        return at_end and not self._pages.unsettled and not self._owes_cursor
+        owes = self._owes_cursor or self._relaying.held is not None
+        return at_end and not self._pages.unsettled and not owes
 
     @property
     def pages_unsettled(self) -> int:
@@ -216,7 +224,7 @@ class FeedSender:
             retention=result.retention,
             now_ms=result.now_ms,
         )
-        cursor = NO_CURSOR if self._differing else self._cursor
+        cursor = NO_CURSOR if self._differing else self._relaying.held or self._cursor
         assert cursor is not None
         answers = self._answering and not self._differing
         self._answering = self._answering and not answers
@@ -228,19 +236,25 @@ class FeedSender:
         if request.fresh:
             return self._fresh.answered(request, page)
         self._cursor, self._view = page.cursor, page.view
-        logs = self._pages.of(page.records, retention=page.retention, now_ms=page.now_ms)
-        offers = [self._pages.offer(logs, page.cursor)] if logs else []
+        records, relayed = self._relaying.sift(page.records, after=request.after)
+        logs = self._pages.of(records, retention=page.retention, now_ms=page.now_ms)
+        if self._relaying.held is not None:
+            self._claims.offered(logs)
+            news_page = [self._pages.offer(logs, NO_CURSOR)] if logs else []
+            return self._go_on(news_page, more=page.more)
+        offers = [self._pages.offer(logs, page.cursor, relayed=relayed)] if logs else []
         self._owes_cursor = not logs and (self._owes_cursor or bool(page.records))
         return self._go_on(offers, more=page.more)
 
-    def feed_moved(self, request: AwaitChange) -> list[Effect]:
-        """Our feed has something new."""
+    def feed_moved(self, request: AwaitChange, *, deposited: bool) -> list[Effect]:
+        """Our feed has something new; `deposited`: also from one of our clients."""
         if request.fresh:
             return self._fresh.answered(request, None)
         self._awaits = False
         if self.state is not SendingState.AWAITING:
             return []  # What was asked for by name is being told; the feed is read after it.
         if not self._pages.are_heavy:
+            self._relaying.moved(deposited=deposited)
             return self._read_on()
         self.state = SendingState.TRAILING
         assert self._cursor is not None
@@ -252,7 +266,9 @@ class FeedSender:
 
     def settled(self, frame: Settled) -> list[Effect]:
         """The peer settled a page: a fresh one, or the oldest of the feed."""
-        if self._pages.settled(frame).fresh:
+        page = self._pages.settled(frame)
+        self._relaying.settled(page)
+        if page.fresh:
             return self._fresh.settled()
         trailed = self.state is SendingState.TRAILING and not self._pages.unsettled_feed
         return self._read_on() if trailed or self.state is SendingState.FULL else []
@@ -260,8 +276,12 @@ class FeedSender:
     def tick(self, now_ms: int) -> list[Effect]:
         """Gives the peer the cursor that it is owed; begins with fresh pages when it is slow."""
         full = self.state is SendingState.FULL
+        if self._relaying.tick(now_ms) and self.state is SendingState.AWAITING:
+            self._relaying.moved(deposited=False)
+            return self._read_on()
         at_rest = self.state is SendingState.AWAITING and not self._pages.unsettled
-        if not full and not (at_rest and self._owes_cursor):
+        owes = self._owes_cursor and self._relaying.held is None
+        if not full and not (at_rest and owes):
             self._since_ms = None
             return []
         if self._since_ms is None:
@@ -274,9 +294,11 @@ class FeedSender:
         self._since_ms, self._owes_cursor = None, False
         return [self._pages.offer((), self._cursor)]
 
-    def page(self, number: int) -> OfferedPage:
-        """An open page; `FrameUnexpected` when it is not open."""
-        return self._pages.page(number)
+    def wanted(self, number: int) -> OfferedPage:
+        """The page of which the peer wants something; `FrameUnexpected` when it is not open."""
+        page = self._pages.page(number)
+        self._relaying.wanted(page)
+        return page
 
     def _read_on(self) -> list[Effect]:
         self.state = SendingState.READING
@@ -286,6 +308,7 @@ class FeedSender:
         if self._differing:
             first = [self._differing[at] for at in range(min(PAGE_LOGS_MAX, len(self._differing)))]
             return [ReadLogs(tuple(first))]
+        self._cursor = self._relaying.begin(self._cursor)
         return [ReadFeed(self._cursor, PAGE_LOGS_MAX, PAGE_RUNS_MAX)]
 
     def _go_on(self, offers: list[Effect], *, more: bool) -> list[Effect]:
@@ -307,7 +330,7 @@ class FeedSender:
                 return offers + self._read_on()
             if not self._awaits:
                 self._awaits = True
-                return [*offers, AwaitChange(self._view)]
+                return [*offers, AwaitChange(self._view, self._relaying.wait_ms)]
         return offers
 
 

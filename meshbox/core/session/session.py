@@ -259,6 +259,7 @@ class Session:
             claims=self._claims,
             carried=ToldTopics(hello.nonce, hello.topics),
             compares=not hello.topics and not self._hello.topics,
+            ledger=self._ledger,
         )
         self._sketcher = Sketcher(key) if is_dialler else None
         return [*effects, Proven(peer), LoadCursors(peer)]
@@ -297,7 +298,7 @@ class Session:
             case AskLogs():
                 return sender.asked_for(frame)
             case Want():
-                return self._server.want(frame, sender.page(frame.page))
+                return self._server.want(frame, sender.wanted(frame.page))
             case Settled():
                 return sender.settled(frame)
             case Addresses():
@@ -328,7 +329,7 @@ class Session:
             case ReadFeed():
                 return sender.feed_read(request, result)
             case AwaitChange():
-                return sender.feed_moved(request)
+                return sender.feed_moved(request, deposited=result)
             case FindFeedEnd():
                 return sender.feed_end(request, result)
             case ReadBlobs():

@@ -173,6 +173,11 @@ class CassandraStore:
         return self._parts.positions.last
 
     @property
+    def deposited_change(self) -> int:
+        """`durable_change`: what clients deposited at other processes is not told apart."""
+        return self.durable_change
+
+    @property
     def retention(self) -> Retention:
         """The test for age, as of now."""
         return self._parts.time.retention

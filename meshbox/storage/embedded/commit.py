@@ -81,6 +81,8 @@ class Writer:
         self._closed = False
         self.durable_change = database.counts.change
         """The feed's counter as the disk confirmed it."""
+        self.deposited_change = self.durable_change
+        """The same when a client's deposit changed something last; visible, maybe not durable."""
 
     def commit(self, deposit: PreparedDeposit) -> asyncio.Future[tuple[Outcome, ...]]:
         """Queues a deposit; its outcomes once it is durable.
@@ -280,7 +282,10 @@ class Writer:
                 answers.append((item.answer, plan.add(item.deposit)))
             except (TooManyRanges, StoreFull, ChunksMissing) as error:
                 answers.append((item.answer, error))
-        return plan.finish(), answers
+        changes = plan.finish()
+        if changes is not None and any(item.deposit.whole for item in group):
+            self.deposited_change = changes.counts.change
+        return changes, answers
 
     async def _confirm(self) -> None:
         """Makes durable what was written, and lets everybody know."""

@@ -133,6 +133,11 @@ class EmbeddedStore:
         return self._writer.durable_change
 
     @property
+    def deposited_change(self) -> int:
+        """The feed's counter when a client's deposit changed something last."""
+        return self._writer.deposited_change
+
+    @property
     def retention(self) -> Retention:
         """The test for age, as of now."""
         return self._database.time.retention

@@ -114,6 +114,10 @@ class ModelNode:
         self.cursors: dict[NodeId, list[bytes]] = {}
         self.moments: dict[tuple[str, NodeId], Moment] = {}
         self.change = 0
+        self.holds_relays = False
+        """What peers brought has not waited long enough, where it is to wait."""
+        self.deposited = 0
+        """The change of the last blob that no peer brought."""
         self.refill: dict[NodeId, list[LogKey]] = {}
         self.received: list[tuple[LogId, int]] = []
         self.feeds_read = 0
@@ -123,7 +127,9 @@ class ModelNode:
         told = self.carried.told(bytes([nonce]) * 32)
         return Hello(self.key, bytes([nonce]) * 32, self.key[:16], b"\7" * 32, topics=told)
 
-    def put(self, log: LogId, seq: int, data: bytes, blob_class: BlobClass) -> bool:
+    def put(
+        self, log: LogId, seq: int, data: bytes, blob_class: BlobClass, *, brought: bool = False
+    ) -> bool:
         """Stores one blob; False when the number is seen already."""
         draft = LogDraft(self.records.get(log, LogRecord(log, 0)))
         if draft.admit(seq, blob_class).value != "new":
@@ -132,6 +138,7 @@ class ModelNode:
         self.change += 1
         self.records[log] = draft.finish(self.change)
         self.blobs[log, seq] = data
+        self.deposited = self.deposited if brought else self.change
         return True
 
     def lose(self, log: LogId, seq: int) -> None:
@@ -144,7 +151,10 @@ class ModelNode:
     def can_answer(self, request: Request) -> bool:
         if isinstance(request, ReadRefill):
             return bool(self.refill.get(request.peer))
-        return not isinstance(request, AwaitChange) or self.change > request.change
+        if not isinstance(request, AwaitChange):
+            return True
+        holds = self.holds_relays and request.relays_wait_ms
+        return (self.deposited if holds else self.change) > request.change
 
     def answer(self, request: Request, peer: NodeId) -> Any:
         match request:
@@ -155,7 +165,7 @@ class ModelNode:
             case ReadRefill():
                 return RefillRead(tuple(self.refill[request.peer]), b"all")
             case AwaitChange():
-                return None
+                return self.deposited > request.change
             case MakeSketch():
                 moment = self._moment("told", peer, request.key, anew=not request.first)
                 sketch = moment.sketch(request.end)[request.first :]
@@ -236,7 +246,7 @@ class ModelNode:
     def _commit(self, request: Commit, peer: NodeId) -> Committed:
         stored = 0
         for blob in request.blobs:
-            stored += self.put(blob.log, blob.seq, blob.data, blob.blob_class)
+            stored += self.put(blob.log, blob.seq, blob.data, blob.blob_class, brought=True)
             self.received.append((blob.log, blob.seq))
         if request.refilled is not None:
             assert request.refilled == b"all"

@@ -1,0 +1,142 @@
+"""What peers brought waits where it is no news, and what clients deposit does not."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meshbox.core.ids import BlobClass, LogId, Namespace, parse_author, parse_topic
+from meshbox.core.limits import RELAYS_WAIT_MS
+from meshbox.core.ranges import SeqRanges
+from meshbox.core.session.effects import AwaitChange
+from tests.core.session.model import ModelNode, Pair
+
+
+def log_of(number: int) -> LogId:
+    return LogId(Namespace.LOGS, parse_topic("topic"), parse_author(f"a{number}"))
+
+
+class World:
+    """Two nodes, of which the left one is brought blobs by a third, and given some by clients."""
+
+    def __init__(self) -> None:
+        self.left, self.right, self.third = ModelNode(1), ModelNode(2), ModelNode(3)
+        self.pair = Pair(self.left, self.right)
+        self.pair.run()
+        self.seq = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether the left one lets what it is brought wait."""
+        asked = self.pair.sides[0].requests
+        return any(isinstance(each, AwaitChange) and each.relays_wait_ms for each in asked)
+
+    def deposit(self, number: int) -> None:
+        self.seq += 1
+        self.left.put(log_of(number), self.seq, b"x", BlobClass.OPAQUE)
+
+    def bring(self, number: int, *, to_both: bool = False) -> None:
+        self.seq += 1
+        for node in (self.left, self.right) if to_both else (self.left,):
+            node.put(log_of(number), self.seq, b"x", BlobClass.OPAQUE, brought=True)
+            gained = SeqRanges.single(self.seq)
+            node.ledger.answered(self.third.node_id, log_of(number), gained=gained, now_ms=1_000)
+
+    def learn(self) -> None:
+        """The third one brings everything to both, until the left one knows."""
+        for number in range(100):
+            if self.waits:
+                return
+            self.bring(number, to_both=True)
+            self.pair.run()
+        raise AssertionError("it offers for ever what nobody wants")
+
+    def cut(self) -> None:
+        for side in self.pair.sides:
+            side.do(side.session.close("node.stopping", now_ms=self.pair.now_ms))
+        self.pair = Pair(self.left, self.right)
+
+    def right_has(self, number: int) -> bool:
+        return (log_of(number), self.seq) in self.right.blobs
+
+
+def test_what_a_peer_gets_from_elsewhere_waits_and_what_is_new_does_not() -> None:
+    world = World()
+    world.learn()
+    world.left.holds_relays = True
+    world.bring(500)
+    world.pair.run()
+    assert not world.right_has(500)
+    world.deposit(501)
+    world.pair.run()
+    assert world.right_has(501)
+    assert (log_of(500), world.seq - 1) not in world.right.blobs
+    world.pair.tick(RELAYS_WAIT_MS)
+    world.pair.tick(RELAYS_WAIT_MS)
+    world.pair.run()
+    assert world.right.blobs == world.left.blobs
+
+
+def test_who_wants_what_was_brought_is_told_at_once_soon_after() -> None:
+    world = World()
+    world.learn()
+    for number in (500, 501):
+        world.bring(number)
+        world.pair.run()
+        assert world.right_has(number)
+    assert not world.waits
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["deposit", "bring", "bring", "to both", "tick", "step", "run", "cut"]),
+        st.integers(0, 5),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=60)
+@given(steps, st.booleans())
+def test_nothing_is_passed_whatever_waits_and_whenever_it_is_cut(
+    schedule: list[tuple[str, int]], holds: bool
+) -> None:
+    world = World()
+    world.learn()
+    world.left.holds_relays = holds
+    for step, number in schedule:
+        match step:
+            case "deposit":
+                world.deposit(number)
+            case "bring" | "to both":
+                world.bring(number, to_both=step == "to both")
+            case "tick":
+                world.pair.tick(RELAYS_WAIT_MS // 2)
+            case "step":
+                world.pair.step()
+            case "run":
+                world.pair.run()
+            case "cut":
+                world.cut()
+    world.left.holds_relays = False
+    world.pair.rest()
+    assert world.right.blobs == world.left.blobs
+    assert len(set(world.right.received)) == len(world.right.received)
+    assert world.pair.sides[0].session.is_settled
+    before = len(world.right.received)
+    world.cut()
+    world.pair.rest()
+    assert len(world.right.received) == before
+
+
+def test_a_cut_while_something_is_held_back_loses_nothing() -> None:
+    world = World()
+    world.learn()
+    world.left.holds_relays = True
+    world.bring(500)
+    world.deposit(501)
+    world.pair.run()
+    assert world.right_has(501)
+    world.cut()
+    world.pair.rest()
+    assert world.right.blobs == world.left.blobs
