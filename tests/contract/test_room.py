@@ -276,7 +276,7 @@ async def test_a_disk_below_its_reserve_is_as_a_full_allocation(folder: FolderHa
     stores: list[MailboxStore] = []
 
     def free_bytes() -> int:
-        used_bytes = sum(store._database.counts.used_bytes for store in stores)  # type: ignore[attr-defined]
+        used_bytes = sum(store._key_value.disk_bytes() for store in stores)  # type: ignore[attr-defined]
         return 1_000 * SIZE - used_bytes - others_bytes
 
     store = await folder.open(allocation=Allocation(None, 50 * SIZE), free_bytes=free_bytes)

@@ -15,7 +15,7 @@ from meshbox.node.data_folder import STORE_NAME
 from meshbox.storage.embedded.schema import META_SCHEMA, SCHEMA_VERSION
 from meshbox.storage.keyvalue import Family
 from meshbox.storage.rocksdb import open_rocksdb
-from tests.node.processes import Finished, meshbox
+from tests.node.processes import Finished, meshbox, start_node
 
 
 def newer_schema(folder: Path) -> None:
@@ -76,6 +76,18 @@ def test_a_folder_that_does_not_fit(
     assert says in last
     assert finished.out == ""
     assert files(folder) == before, "nothing was made or removed"
+
+
+def test_a_key_without_its_database_begins_a_new_node(tmp_path: Path) -> None:
+    """Nothing is refused: what the former acknowledged is gone, and it may not go on as that."""
+    folder = tmp_path / "a" / "data"
+    former = meshbox("id", "--data-dir", str(folder)).out.strip()
+    shutil.rmtree(folder / STORE_NAME)
+    node = start_node(tmp_path / "a")
+    assert node.node_id != former
+    assert "identity.archived" in node.log()
+    assert (folder / f"{key_file.KEY_NAME}.lost-1").exists()
+    assert node.stop() == 0
 
 
 def run(folder: Path) -> Finished:

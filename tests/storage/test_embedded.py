@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from meshbox.core.errors import StoreBusy, StoreDamaged, StoreFailed, StoreForeign, TooManyRanges
 from meshbox.core.ids import BlobClass, LogKey, Namespace, NodeId, Origin, Topic, node_id_of
 from meshbox.core.inventory import ClassedRanges, LogRecord, Run
-from meshbox.core.limits import CURSORS_KEPT, LOG_RANGES_MAX, SWEEP_LOGS_MAX
+from meshbox.core.limits import CURSORS_KEPT, LOG_RANGES_MAX, MIB, SWEEP_LOGS_MAX
 from meshbox.core.ranges import SEQ_END, SeqRanges
 from meshbox.core.retention import bucket_of
+from meshbox.core.room import Allocation
 from meshbox.storage.embedded import caches, commit, listing, peers, pending, planning, schema
 from meshbox.storage.embedded.caches import record_weight
 from meshbox.storage.embedded.changes import Changes, Remove
+from meshbox.storage.embedded.disk import Disk
 from meshbox.storage.embedded.headers import Header, decode_header, encode_header
 from meshbox.storage.embedded.peers import PeerOrder, PeerRecord, decode_peer, encode_peer
 from meshbox.storage.embedded.pending import Pending
@@ -649,6 +651,32 @@ async def test_a_blob_that_many_ask_for_is_read_once_and_never_when_replaced() -
     await put_one(store, blob(store, 0, b"verified", blob_class=BlobClass.VERIFIED))
     assert await data() == [b"verified", large]
     await harness.close()
+
+
+class Sprawling(MemoryKeyValue):
+    """A database whose log grows."""
+
+    log_bytes = 0
+
+    def disk_bytes(self) -> int:
+        return super().disk_bytes() + self.log_bytes
+
+
+async def test_nothing_has_to_go_for_what_the_database_itself_takes() -> None:
+    database = Sprawling()
+    others_bytes = 0
+    disk = Disk(
+        database,
+        Allocation(None, 100 * MIB),
+        lambda: 1_000 * MIB - database.disk_bytes() - others_bytes,
+    )
+    assert disk.bound_bytes(0) == 900 * MIB
+    database.log_bytes = 40 * MIB
+    assert disk.bound_bytes(0) == 900 * MIB
+    others_bytes = 500 * MIB
+    assert disk.bound_bytes(0) == 400 * MIB
+    database.log_bytes = 480 * MIB
+    assert disk.is_exhausted, "it is counted all the same"
 
 
 async def test_the_sweep_of_an_idle_store_writes_nothing_twice() -> None:

@@ -2,7 +2,9 @@
 
 A removal gives no space back by itself: RocksDB must rewrite what is left beside it. That is done
 in the background, one stretch at a time, and until it is done the footprint that went is counted
-as returning, so that nothing more goes for the same need.
+as returning, so that nothing more goes for the same need. So is all else that the database's files
+take beyond the footprint, its log and what it is writing anew: that is what the reserve is for, and
+nothing has to go for it.
 """
 
 from __future__ import annotations
@@ -12,11 +14,16 @@ from collections.abc import Callable
 from typing import Final
 
 from meshbox.core.errors import StoreBusy, StoreFailed
+from meshbox.core.limits import MIB
 from meshbox.core.room import Allocation, DiskSpace
 from meshbox.storage.keyvalue import Family, KeyValue
 
 BEHIND_SHARE: Final = 16
 """One part of so many of the bound may be on its way back before deposits wait for it."""
+
+LOOK_BYTES: Final = 1 * MIB
+"""Bytes that what is free may change by before the database's files are looked at again, which
+takes a tenth of a millisecond."""
 
 FreeBytes = Callable[[], int]
 """Bytes free on the store's disk: a system call of a microsecond."""
@@ -33,12 +40,19 @@ class Disk:
         self._allocation = allocation
         self._free_bytes = free_bytes
         self._returning_bytes = 0
+        self._looked: tuple[int, int] | None = None
+        """At the last look: what was free, and that with what the database's files take."""
         self._stretch: tuple[bytes, bytes, int] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def bound_bytes(self, used_bytes: int) -> int | None:
         """What the footprint may be now, of which `used_bytes` are taken; None: no bound."""
-        return self._allocation.bound_bytes(used_bytes, self._space())
+        if self._free_bytes is None:
+            return self._allocation.bound_bytes(used_bytes, None)
+        free_bytes = self._free_bytes()
+        surplus_bytes = self._look(free_bytes) - free_bytes - used_bytes
+        space = DiskSpace(free_bytes, max(self._returning_bytes, surplus_bytes))
+        return self._allocation.bound_bytes(used_bytes, space)
 
     @property
     def capacity_bytes(self) -> int | None:
@@ -48,7 +62,9 @@ class Disk:
     @property
     def is_exhausted(self) -> bool:
         """Whether nothing may be written until some space came back."""
-        return self._allocation.is_exhausted(self._space())
+        if self._free_bytes is None:
+            return False
+        return self._allocation.is_exhausted(DiskSpace(self._free_bytes()))
 
     def note_removed(self, first: bytes, end: bytes, *, size_bytes: int) -> None:
         """Blobs of [first, end) were removed: from the next `tidy` on their space is given back."""
@@ -65,8 +81,11 @@ class Disk:
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def caught_up(self, bound_bytes: int) -> None:
-        """Waits while too much of `bound_bytes` was removed and is still on the disk."""
-        while self._task is not None and self._returning_bytes > bound_bytes // BEHIND_SHARE:
+        """Waits while too much of `bound_bytes` was removed and is still on the disk, or what is
+        being written anew beside it leaves too little."""
+        while self._task is not None and (
+            self._returning_bytes > bound_bytes // BEHIND_SHARE or self.is_exhausted
+        ):
             await asyncio.wait([self._task])
 
     async def settled(self) -> None:
@@ -89,7 +108,9 @@ class Disk:
         finally:
             self._task = None
 
-    def _space(self) -> DiskSpace | None:
-        if self._free_bytes is None:
-            return None
-        return DiskSpace(self._free_bytes(), self._returning_bytes)
+    def _look(self, free_bytes: int) -> int:
+        """Bytes that are free or taken by the database's files, as of a moment ago: what it writes
+        meanwhile changes the one as much as the other."""
+        if self._looked is None or abs(free_bytes - self._looked[0]) >= LOOK_BYTES:
+            self._looked = free_bytes, free_bytes + self._key_value.disk_bytes()
+        return self._looked[1]

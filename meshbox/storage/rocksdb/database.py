@@ -27,6 +27,7 @@ from typing import Any, cast
 from rocksdict import Cache, ColumnFamily, Rdict, ReadOptions, WriteBatch
 
 from meshbox.core.errors import StoreDamaged, StoreFailed, StoreForeign
+from meshbox.core.limits import MIB
 from meshbox.storage.keyvalue import Batch, Family
 from meshbox.storage.rocksdb.faults import faults
 from meshbox.storage.rocksdb.options import (
@@ -41,6 +42,8 @@ _EXISTS = "CURRENT"
 _TABLES = "*.sst"
 _ANCHOR, _FIRST = b"", b"\0"
 """A key that every family has and nobody sees, and the first that may be seen."""
+_LOG_KEPT_BYTES = 4 * MIB
+"""Bytes of the write-ahead log that are not worth writing all families' table files for."""
 
 
 class RocksBatch:
@@ -180,14 +183,25 @@ class RocksKeyValue:
                 await self._in(self._syncer, self._family(family).flush)
 
     async def reclaim(self, family: Family, first: bytes, end: bytes) -> None:
-        """Gives the disk space of what was removed from [first, end) back."""
+        """Gives the disk space of what was removed from [first, end) back.
+
+        The write-ahead log has a copy of it, and goes only when all that it has of every family is
+        in table files, small families as well.
+        """
         with faults("cannot compact the database"):
             await self._in(self._cleaner, self._family(family).compact_range, first, end)
+            if self._log_bytes() > _LOG_KEPT_BYTES:
+                for each in Family:
+                    await self._in(self._cleaner, self._family(each).flush)
 
     def disk_bytes(self) -> int:
         """Bytes of all files of the database."""
         with faults("cannot read the database's folder"), os.scandir(self._folder) as files:
             return sum(_size_bytes(file) for file in files)
+
+    def _log_bytes(self) -> int:
+        with os.scandir(self._folder) as files:
+            return sum(_size_bytes(file) for file in files if file.name.endswith(".log"))
 
     async def close(self) -> None:
         """Lets go of the disk, when all calls have returned. A second call does nothing."""

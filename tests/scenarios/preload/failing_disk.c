@@ -1,6 +1,7 @@
 /* A disk that fails on command: while the file MESHBOX_FAILING_DISK exists, what it says happens to
  * every file below MESHBOX_FAILING_FOLDER: "full" refuses to write or make one (ENOSPC), "sync"
- * refuses to sync (EIO). Preloaded into a node by tests/scenarios/test_failing_disk.py. */
+ * refuses to sync (EIO); with an ending behind it, as in "full.sst", only those whose names end so.
+ * Preloaded into a node by tests/scenarios/test_failing_disk.py. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,15 +14,19 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-static int fails(const char *how) {
-    char said[8] = "";
+static int fails(const char *how, const char *path) {
+    char said[16] = "";
     const char *flag = getenv("MESHBOX_FAILING_DISK");
     long fd = flag == NULL ? -1 : syscall(SYS_openat, AT_FDCWD, flag, O_RDONLY, 0);
     if (fd < 0)
         return 0;
     long size = syscall(SYS_read, fd, said, sizeof said - 1);
     syscall(SYS_close, fd);
-    return size > 0 && strncmp(said, how, strlen(how)) == 0;
+    if (size <= 0 || strncmp(said, how, strlen(how)) != 0)
+        return 0;
+    const char *ending = said + strlen(how);
+    size_t length = strlen(path), wanted = strlen(ending);
+    return length >= wanted && strcmp(path + length - wanted, ending) == 0;
 }
 
 static int is_below(const char *path) {
@@ -29,19 +34,19 @@ static int is_below(const char *path) {
     return folder != NULL && strncmp(path, folder, strlen(folder)) == 0;
 }
 
-static int is_ours(int fd) {
+static int refuses(const char *how, int fd) {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t size = readlink(link, path, sizeof path - 1);
     if (size < 0)
         return 0;
     path[size] = 0;
-    return is_below(path);
+    return is_below(path) && fails(how, path);
 }
 
 #define REAL(name, type) ((type)dlsym(RTLD_NEXT, name))
 #define REFUSE(how, fd, error)                                                                     \
-    if (fails(how) && is_ours(fd)) {                                                               \
+    if (refuses(how, fd)) {                                                                        \
         errno = error;                                                                             \
         return -1;                                                                                 \
     }
@@ -72,7 +77,7 @@ int fsync(int fd) {
 }
 
 static int refuses_to_make(const char *path, int flags) {
-    return (flags & O_CREAT) != 0 && is_below(path) && fails("full") &&
+    return (flags & O_CREAT) != 0 && is_below(path) && fails("full", path) &&
            syscall(SYS_faccessat, AT_FDCWD, path, F_OK, 0) != 0;
 }
 
