@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.interop.avahi import avahi_on
 from tests.lab import Lab, require_lab
 from tests.node.processes import MESHBOX, RunningNode, clean_environment, meshbox
 
@@ -59,26 +60,49 @@ def test_a_taken_port_fails_and_says_who_has_it_and_what_to_do(tmp_path: Path) -
     assert lines[at_line + 1].strip().startswith("→ another program has this port")
 
 
+def doctor_on(lab: Lab, folder: Path) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Its exit status and checks on the first machine of a lab."""
+    argv = lab.argv(
+        lab.machines[0], [*MESHBOX, "doctor", "--json", "--data-dir", str(folder), *PORTS_OFF]
+    )
+    done = subprocess.run(argv, capture_output=True, check=False, env=clean_environment())
+    return done.returncode, by_name(json.loads(done.stdout))
+
+
+def test_an_avahi_that_shares_the_port_is_named_and_may_stay(tmp_path: Path) -> None:
+    require_lab()
+    with Lab(machines=1) as lab, avahi_on(lab, lab.machines[0], tmp_path):
+        status, checks = doctor_on(lab, tmp_path)
+    assert (checks["mdns-port"]["state"], checks["multicast.eth0"]["state"]) == ("ok", "ok")
+    assert "avahi-daemon (process " in checks["mdns-port"]["detail"]
+    assert "may stay" in checks["mdns-port"]["hint"]
+    assert status == 0
+
+
+def test_an_avahi_that_keeps_the_port_to_itself_is_found(tmp_path: Path) -> None:
+    require_lab()
+    alone = "disallow-other-stacks=yes"
+    with Lab(machines=1) as lab, avahi_on(lab, lab.machines[0], tmp_path, alone):
+        status, checks = doctor_on(lab, tmp_path)
+    assert checks["multicast.eth0"]["state"] == "fail"
+    assert "keep UDP port 5353 to itself" in checks["multicast.eth0"]["hint"]
+    assert "avahi-daemon" in checks["mdns-port"]["detail"]
+    assert alone in checks["mdns-port"]["hint"]
+    assert status == 1
+
+
 def test_a_firewall_that_eats_mdns_is_found(tmp_path: Path) -> None:
     require_lab()
     if shutil.which("iptables") is None:
         pytest.skip("needs the command iptables")
     with Lab(machines=1) as lab:
         machine = lab.machines[0]
-
-        def doctor() -> tuple[int, dict[str, dict[str, Any]]]:
-            argv = [*MESHBOX, "doctor", "--json", "--data-dir", str(tmp_path), *PORTS_OFF]
-            done = subprocess.run(
-                lab.argv(machine, argv), capture_output=True, check=False, env=clean_environment()
-            )
-            return done.returncode, by_name(json.loads(done.stdout))
-
-        status, checks = doctor()
+        status, checks = doctor_on(lab, tmp_path)
         assert checks["multicast.eth0"]["state"] == checks["firewall"]["state"] == "ok"
         assert status == 0
         rule = ["iptables", "-A", "INPUT", "-p", "udp", "--dport", "5353", "-j", "DROP"]
         subprocess.run(lab.argv(machine, rule), check=True)
-        status, checks = doctor()
+        status, checks = doctor_on(lab, tmp_path)
         assert checks["multicast.eth0"]["state"] == checks["firewall"]["state"] == "fail"
         assert "5353" in checks["firewall"]["hint"]
         assert status == 1

@@ -7,7 +7,6 @@ MESHBOX_SOAK_S is how long nobody may be lost (`scripts/discovery-soak`).
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -21,11 +20,12 @@ from meshbox.core.ids import NodeId
 from meshbox.discovery.swarm.packet import answer, label_of, query
 from scripts.demo_steps.waiting import Stopwatch, until
 from tests.discovery.swarm.captured import ANSWER_060, ANSWER_065, LABEL, TYPE
+from tests.interop.avahi import avahi_on
 from tests.interop.phone import Age, Phone, build
 from tests.lab import Lab, require_lab
 from tests.node.processes import RunningNode, start_node
 
-SOAK_S = float(os.environ.get("MESHBOX_SOAK_S", "20"))
+SOAK_S = float(os.environ.get("MESHBOX_SOAK_S", "150"))
 
 pytestmark = [
     pytest.mark.usefixtures("_needs_lab"),
@@ -139,24 +139,8 @@ def test_every_phone_finds_a_node_and_loses_it_when_it_stops(
 def test_beside_an_avahi_on_the_same_machine(
     tmp_path: Path, programs: Programs, record_property: Record
 ) -> None:
-    avahi = shutil.which("avahi-daemon")
-    if avahi is None:
-        pytest.skip("needs avahi-daemon")
-    settings = tmp_path / "avahi.conf"
-    settings.write_text("[server]\nhost-name=beside\nenable-dbus=no\nuse-ipv6=yes\n")
-    # Its process id goes to a fixed place, which is its own here.
-    alone = f"mount -t tmpfs none /run/avahi-daemon; exec {avahi} --no-rlimits --no-drop-root"
-    alone += f" --no-chroot -f {settings}"
-    Path("/run/avahi-daemon").mkdir(exist_ok=True)
-    with Lab(machines=3) as lab:
-        daemon = lab.run(
-            lab.machines[0], ["unshare", "-m", "sh", "-c", alone], stderr=subprocess.PIPE
-        )
-        assert daemon.stderr is not None
-        said = [daemon.stderr.readline() for _ in range(3)]
-        assert daemon.poll() is None, said
+    with Lab(machines=3) as lab, avahi_on(lab, lab.machines[0], tmp_path):
         found_and_gone(lab, tmp_path, programs, record_property)
-        assert daemon.poll() is None
 
 
 def test_nodes_and_phones_find_each_other_in_a_flood(
@@ -217,8 +201,11 @@ def test_what_is_sent_is_what_the_library_sends(programs: Programs, age: Age) ->
 def test_nobody_is_lost_among_many(
     tmp_path: Path, programs: Programs, record_property: Record
 ) -> None:
-    """Four nodes and two announcers of the library, seen by phones of every kind."""
-    with Lab(machines=7) as lab:
+    """Four nodes and two announcers of the library, seen by phones of every kind.
+
+    On the machine of one of the nodes there is an avahi, throughout.
+    """
+    with Lab(machines=7) as lab, avahi_on(lab, lab.machines[0], tmp_path):
         phones = browsers(lab, lab.machines[6], programs)
         announcers = {"a" * 51 + "q": Age.OLD, "b" * 51 + "q": Age.NEW}
         for at, (label, age) in enumerate(announcers.items(), start=4):
