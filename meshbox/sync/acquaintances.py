@@ -58,6 +58,11 @@ class Acquaintances:
         self._told = ToldPeers(is_connected=dialler.connected, is_found=dialler.found)
         self._proving: dict[NodeId, asyncio.Task[None]] = {}
 
+    @property
+    def hears(self) -> bool:
+        """Whether peers may tell us of others."""
+        return self._prove is not None
+
     def begin(self, node_id: NodeId, runner: SessionRunner) -> None:
         """A session with a peer began, in place of one that there may have been."""
         self.end(node_id)

@@ -380,6 +380,7 @@ class SyncService:
             topics=self._carried.told(nonce),
             ways_out=self.ways_out.told(nonce),
             sync_port=self._bound.port if self._bound else 0,
+            hears_addresses=self._acquaintances.hears,
         )
 
     async def _totals(self) -> Totals:

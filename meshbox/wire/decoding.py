@@ -220,6 +220,7 @@ def _hello(message: pb.Frame) -> Hello:
         topics=_hashes(hello.topics, TOPIC_HASH_BYTES, CARRIED_TOPICS_MAX, "topics carried"),
         ways_out=_hashes(hello.ways_out, WAY_HASH_BYTES, WAYS_OUT_MAX, "ways out"),
         sync_port=_port(hello.sync_port, least=0),
+        hears_addresses=hello.hears_addresses,
     )
 
 

@@ -153,6 +153,7 @@ def _hello(hello: Hello) -> pb.Hello:
         topics=hello.topics,
         ways_out=hello.ways_out,
         sync_port=hello.sync_port,
+        hears_addresses=hello.hears_addresses,
     )
 
 

@@ -95,6 +95,18 @@ def test_where_others_are_is_told_to_the_shell() -> None:
     assert answering.session.tell(Addresses(peers)) == []
 
 
+def test_who_does_not_hear_of_others_is_not_told() -> None:
+    deaf = ModelNode(2)
+    deaf.hears = False
+    pair = Pair(ModelNode(1), deaf)
+    dialling, answering = pair.sides
+    none = Addresses(())
+    assert dialling.session.tell(none) == []
+    pair.run()
+    assert dialling.session.tell(none) == []
+    assert answering.session.tell(none) != []
+
+
 def test_a_second_ask_before_the_answer_ends_the_session() -> None:
     _, side = opened()
     for _ in range(2):

@@ -104,6 +104,7 @@ hellos = st.builds(
     software=st.just("meshbox/1"),
     totals=st.builds(Totals, u64, u64, u64),
     sync_port=st.integers(0, 2**16 - 1),
+    hears_addresses=st.booleans(),
     topics=st.sampled_from([0, 1, 3]).flatmap(lambda count: sized(8 * count)),
     ways_out=st.sampled_from([0, 1, 3]).flatmap(lambda count: sized(8 * count)),
 )

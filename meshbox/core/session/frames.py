@@ -45,6 +45,8 @@ class Hello(NamedTuple):
     """The internet mailboxes that it is configured with (core/way_out.py)."""
     sync_port: int = 0
     """Where it listens for other nodes; 0: nowhere."""
+    hears_addresses: bool = False
+    """It may be told where others are; versions before this one end the session when they are."""
 
 
 class Proof(NamedTuple):

@@ -193,8 +193,11 @@ class Session:
         return self._guarded(lambda: self._reader.wake() if self._reader else [], now_ms)
 
     def tell(self, addresses: Addresses) -> list[Effect]:
-        """Tells the peer where others are."""
-        return [Send(addresses)] if self.state is SessionState.OPEN else []
+        """Tells the peer where others are, if it wishes to be told."""
+        hello = self.peer_hello
+        if self.state is not SessionState.OPEN or hello is None or not hello.hears_addresses:
+            return []
+        return [Send(addresses)]
 
     def tick(self, *, now_ms: int) -> list[Effect]:
         """Time passed; call about four times a second."""

@@ -135,6 +135,7 @@ class Hello(_message.Message):
     TOPICS_FIELD_NUMBER: _builtins.int
     WAYS_OUT_FIELD_NUMBER: _builtins.int
     SYNC_PORT_FIELD_NUMBER: _builtins.int
+    HEARS_ADDRESSES_FIELD_NUMBER: _builtins.int
     version_min: _builtins.int
     version_max: _builtins.int
     node_key: _builtins.bytes
@@ -166,6 +167,8 @@ class Hello(_message.Message):
     """
     sync_port: _builtins.int
     """where this side listens for this protocol; 0: nowhere"""
+    hears_addresses: _builtins.bool
+    """it reads `addresses`, and wishes to be told"""
     def __init__(
         self,
         *,
@@ -184,10 +187,11 @@ class Hello(_message.Message):
         topics: _builtins.bytes = ...,
         ways_out: _builtins.bytes = ...,
         sync_port: _builtins.int = ...,
+        hears_addresses: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_bytes_max", b"blob_bytes_max", "blobs", b"blobs", "bytes", b"bytes", "epoch_id", b"epoch_id", "frame_bytes_max", b"frame_bytes_max", "leaf_fingerprint", b"leaf_fingerprint", "logs", b"logs", "node_key", b"node_key", "nonce", b"nonce", "software", b"software", "sync_port", b"sync_port", "topics", b"topics", "version_max", b"version_max", "version_min", b"version_min", "ways_out", b"ways_out"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_bytes_max", b"blob_bytes_max", "blobs", b"blobs", "bytes", b"bytes", "epoch_id", b"epoch_id", "frame_bytes_max", b"frame_bytes_max", "hears_addresses", b"hears_addresses", "leaf_fingerprint", b"leaf_fingerprint", "logs", b"logs", "node_key", b"node_key", "nonce", b"nonce", "software", b"software", "sync_port", b"sync_port", "topics", b"topics", "version_max", b"version_max", "version_min", b"version_min", "ways_out", b"ways_out"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -105,6 +105,7 @@ class ModelNode:
 
     def __init__(self, number: int, *, carried: OwnTopics = ALL_TOPICS) -> None:
         self.carried = carried
+        self.hears = True
         self.key = bytes([number]) * 32
         self.node_id = node_id_of(self.key)
         self.ledger = WantLedger()
@@ -125,7 +126,8 @@ class ModelNode:
 
     def hello(self, *, nonce: int) -> Hello:
         told = self.carried.told(bytes([nonce]) * 32)
-        return Hello(self.key, bytes([nonce]) * 32, self.key[:16], b"\7" * 32, topics=told)
+        own = Hello(self.key, bytes([nonce]) * 32, self.key[:16], b"\7" * 32, topics=told)
+        return own._replace(hears_addresses=self.hears)
 
     def put(
         self, log: LogId, seq: int, data: bytes, blob_class: BlobClass, *, brought: bool = False
