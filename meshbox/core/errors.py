@@ -309,3 +309,44 @@ class DiscoveryFailed(WorldError):
     """mDNS cannot be spoken here: its port is taken, or the network refused."""
 
     code = "discovery.failed"
+
+
+class CertificateWrong(PeerError):
+    """A mailbox server does not prove its name: nobody whom this machine trusts vouches for it."""
+
+    code = "certificate.wrong"
+
+
+class ServerUnspoken(PeerError):
+    """What answers is no mailbox server of a generation that is spoken here."""
+
+    code = "server.unspoken"
+
+
+class ServerRefused(PeerError):
+    """A mailbox server answered with a status that is no success."""
+
+    code = "server.refused"
+
+    def __init__(self, message: str, *, status: int, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class ServerGarbled(PeerError):
+    """A mailbox server answered what cannot be read."""
+
+    code = "server.garbled"
+
+
+class ServerSlow(PeerError):
+    """A mailbox server did not answer, or not fast enough to be waited for."""
+
+    code = "server.slow"
+
+
+class AnswerTooLarge(PeerError):
+    """An answer of a mailbox server has more than may be read into memory."""
+
+    code = "answer.too_large"

@@ -184,8 +184,8 @@ PEERS_KEPT_MAX: Final = 4_096
 NOTE_KEEPER_BYTES: Final = 16
 """Bytes that name whose a note is."""
 
-NOTE_BYTES_MAX: Final = 2 * KIB
-"""Bytes of one note on a log: 64 ranges of high numbers have about half."""
+NOTE_BYTES_MAX: Final = 4 * KIB
+"""Bytes of one note on a log: three sets of `REMEMBERED_RANGES_MAX` ranges of high numbers."""
 
 REFILL_LOGS_MAX: Final = 65_536
 """Logs on the list of those to be asked for by name (design.md 4.7): 3 MB. The oldest go first."""
@@ -430,3 +430,40 @@ which may be here twice for a while. One costs 0.2 MB (docs/scale.md)."""
 
 PEERS_MAX: Final = 1_024
 """Peers remembered; an unconnected one that nobody configured is forgotten first."""
+
+HEIGHT_LEAP: Final = 10_000
+"""Numbers by which a height that a mailbox server is asked with may be above what it has without a
+hole: it makes a list of all that it misses up to there, and dies of a long one."""
+
+REMEMBERED_RANGES_MAX: Final = 64
+"""Ranges of one set that is remembered of a log at a mailbox server."""
+
+BRIDGED_TOPICS_MAX: Final = 65_536
+"""Topics that mailbox servers are asked about: about 20 MB."""
+
+BRIDGED_LOGS_MAX: Final = 16_384
+"""Logs that are named in one request to a mailbox server: those of 0.18 take 2 MiB."""
+
+PASSED_LOGS_MAX: Final = 4_096
+"""Logs of a mailbox server whose blobs came in vain, each remembered for some minutes."""
+
+BROUGHT_BLOBS_MAX: Final = 500
+"""Blobs brought to a mailbox server in one request, which it stores in one transaction."""
+
+BROUGHT_BYTES_MAX: Final = 1 * MIB
+"""Bytes of them, unless a single blob has more: the servers of 0.18 take 2 MiB of JSON."""
+
+SERVER_ANSWER_BYTES_MAX: Final = 64 * MIB
+"""Bytes of one answer of a mailbox server, which knows no pages: what its own bodies may have."""
+
+SERVER_PAGE_BYTES_MAX: Final = 64 * KIB
+"""Bytes of its answers to anything but a get: its own have less than one."""
+
+SERVER_MS_MIN: Final = 30_000
+"""Milliseconds that a mailbox server may take to begin its answer, and again to end it."""
+
+SERVER_BYTES_PER_S_MIN: Final = 1 * KIB
+"""Bytes a second that are added to both: an eighth of a link of 64 kbit/s."""
+
+RETRY_AFTER_S_MAX: Final = 3_600
+"""Seconds for which a mailbox server may ask us to stay away at a time."""

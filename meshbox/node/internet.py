@@ -1,7 +1,7 @@
 """The internet mailboxes that the operator named: handed to those who speak to them, and told of.
 
 Knows both kinds; what is done with each is elsewhere: a meshbox node is a peer as any other
-(`sync/service.py`).
+(`sync/service.py`), with a mailbox server of the apps' kind a bridge keeps equal (`sync/bridge/`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from meshbox.core.internet import (
 )
 from meshbox.discovery.network_watch import watch_network
 from meshbox.discovery.routes import read_networks, read_routes
+from meshbox.sync.bridge.bridges import Bridges
 from meshbox.sync.peers import INTERNET
 from meshbox.sync.service import SyncService
 from meshbox.sync.status import PeerStatus
@@ -35,9 +36,13 @@ def names(addresses: Sequence[InternetAddress]) -> tuple[str, ...]:
 class Internet:
     """All internet mailboxes of this node, in the order of the settings."""
 
-    def __init__(self, addresses: Sequence[InternetAddress], *, sync: SyncService) -> None:
+    def __init__(
+        self, addresses: Sequence[InternetAddress], *, sync: SyncService, bridges: Bridges
+    ) -> None:
+        """`bridges` has those of `addresses` that are mailbox servers."""
         self._addresses = addresses
         self._sync = sync
+        self._bridges = bridges
         self._network: object = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -50,26 +55,29 @@ class Internet:
         for address in self._addresses:
             if isinstance(address, PeerAddress):
                 self._sync.peer_found(address.node_id, address.endpoints, INTERNET)
+        self._bridges.start()
 
     async def stop(self) -> None:
-        """Looks at the network no more."""
+        """Looks at the network no more, and leaves the mailbox servers."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait([self._watch])
+        await self._bridges.stop()
 
     async def _look(self) -> None:
         network = _network()
         if network != self._network:
             self._network = network
             self._sync.network_changed()
+            self._bridges.network_changed()
 
     def mailboxes(self) -> tuple[InternetMailbox, ...]:
         """How they are now."""
         peers = {peer.node_id: peer for peer in self._sync.peers()}
         told = []
         for address in self._addresses:
-            if not isinstance(address, PeerAddress):
-                told.append(_not_served(address))
+            if isinstance(address, WebAddress):
+                told.append(self._bridges.mailbox(address))
             elif address.node_id in peers:  # This node itself is not: one file may serve many.
                 told.append(_mailbox(str(address), peers[address.node_id]))
         return tuple(told)
@@ -95,21 +103,4 @@ def _mailbox(url: str, peer: PeerStatus) -> InternetMailbox:
         bytes_out=peer.bytes_out,
         blobs_in=peer.blobs_in,
         blobs_out=peer.blobs_out,
-    )
-
-
-def _not_served(address: WebAddress) -> InternetMailbox:
-    return InternetMailbox(
-        url=str(address),
-        kind=InternetKind.DASH_CHAT,
-        node_id=None,
-        state=InternetState.WAITING,
-        reason=None,
-        detail="not in this version",
-        since_ms=None,
-        last_progress_ms=None,
-        bytes_in=0,
-        bytes_out=0,
-        blobs_in=0,
-        blobs_out=0,
     )

@@ -28,6 +28,7 @@ from meshbox.admin.sources import Sources
 from meshbox.core.address import Endpoint
 from meshbox.core.errors import IdentityLost, InvalidSetting
 from meshbox.core.ids import node_key_of
+from meshbox.core.internet import WebAddress
 from meshbox.core.rate import RateLimit
 from meshbox.core.reachability import Diallers
 from meshbox.core.topics import OwnTopics
@@ -52,6 +53,7 @@ from meshbox.node.opening import Opened, give_up, open_folder
 from meshbox.node.own_address import own_address
 from meshbox.node.release import VERSION
 from meshbox.node.settings import Resolved
+from meshbox.sync.bridge.bridges import Bridges
 from meshbox.sync.runner import Rates
 from meshbox.sync.service import SyncService
 from meshbox.sync.transport import GrpcTransport
@@ -150,7 +152,7 @@ class Node:
             "sync": sync_bound,
         }
         await self._start_finding(opened, sync, bound)
-        internet = Internet(settings.internet, sync=sync)
+        internet = self._internet(opened, sync)
         internet.start()
         self._outside["internet"] = internet.stop
         await self._start_admin(opened, sync, internet, api, admin, sync_bound)
@@ -303,6 +305,17 @@ class Node:
         listening = control_socket.listen(path)
         self._inside.callback(path.unlink, missing_ok=True)
         await server.start_control(listening)
+
+    def _internet(self, opened: Opened, sync: SyncService) -> Internet:
+        addresses = self._settings.internet
+        bridges = Bridges(
+            (address for address in addresses if isinstance(address, WebAddress)),
+            store=opened.store,
+            named=self._settings.topic,
+            ways=sync.ways_out.by_name,
+            log=self._log_peers,
+        )
+        return Internet(addresses, sync=sync, bridges=bridges)
 
     def _begin_housekeeping(self, opened: Opened) -> None:
         sweeper = asyncio.create_task(run_sweeper(opened.store))

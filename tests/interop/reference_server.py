@@ -58,7 +58,7 @@ class ReferenceServer:
             "blobs": self._store,
             "blips": ReferenceStore(planted) if two else self._store,
         }
-        self._key = _new_key()
+        self._key = new_key()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self.url = ""
@@ -95,7 +95,7 @@ class ReferenceServer:
         for store in set(self._stores.values()):
             store.restart()
         if Flaw.NEW_ID_AT_RESTART in self._planted:
-            self._key = _new_key()
+            self._key = new_key()
 
     def _in_loop(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
@@ -389,6 +389,6 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _new_key() -> bytes:
+def new_key() -> bytes:
     public = Ed25519PrivateKey.generate().public_key()
     return public.public_bytes(Encoding.Raw, PublicFormat.Raw)

@@ -14,6 +14,7 @@ from meshbox.core.internet import InternetState, parse_internet
 from meshbox.identity.key import mint
 from meshbox.node.internet import Internet
 from meshbox.sync import probing
+from meshbox.sync.bridge.bridges import Bridges
 from meshbox.sync.probing import Probe, is_another
 from tests.sync.nodes import LOOPBACK, MemoryDisk, Node, Wire, equal, running, until
 
@@ -102,7 +103,9 @@ def endpoint_of(server: asyncio.Server) -> Endpoint:
 
 
 def internet_of(island: Node, far: Node, at: Endpoint) -> Internet:
-    internet = Internet([parse_internet(f"meshbox://{far.node_id}@{at}")], sync=island.service)
+    address = parse_internet(f"meshbox://{far.node_id}@{at}")
+    none = Bridges((), store=island.store, named=(), ways={}, log=lambda *_, **__: None)
+    internet = Internet([address], sync=island.service, bridges=none)
     internet.start()
     return internet
 

@@ -1,0 +1,269 @@
+"""`Bridge`: keeps one mailbox server of the apps' kind and this node equal, for as long as it runs.
+
+    looking ──a connection is taken──▶ introduced ──its generation is known──▶ exchanging
+       ▲                                    │                                     │
+       └──── 2 s, or at once when the ──────┴──────── a fault of the server ──────┘
+             network changes; longer, doubling, for a server that answers wrongly
+
+Every topic known here is asked about each `POLL_MS`, and at once when something of it changed
+here; one request at a time, with pauses that grow with what the answers take. Of several nodes of
+a LAN with the same server all but one wait (core/way_out.py), a rank a topic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import ssl
+import time
+from collections.abc import Callable
+from typing import Final
+
+from meshbox.client.mailbox_server import MailboxServer
+from meshbox.core.address import Endpoint
+from meshbox.core.errors import (
+    AnswerTooLarge,
+    MeshboxError,
+    PeerUnreachable,
+    ServerRefused,
+    ServerSlow,
+    StoreBusy,
+    StoreFailed,
+)
+from meshbox.core.ids import Author, LogId, LogKey, Namespace, Topic
+from meshbox.core.internet import InternetMailbox, WebAddress
+from meshbox.core.way_out import WayOut
+from meshbox.storage.interface import MailboxStore
+from meshbox.sync.bridge.bringing import FAULT_OF_WHAT_WAS_SENT
+from meshbox.sync.bridge.exchanging import Exchanged, Exchanging
+from meshbox.sync.bridge.memory import Memory
+from meshbox.sync.bridge.telling import Telling
+from meshbox.sync.bridge.topics import KnownTopics
+from meshbox.sync.bridge.turns import Turns
+from meshbox.sync.probing import PROBE_S, Probe
+
+POLL_MS: Final = 2_000
+"""Milliseconds after which a topic is asked about again: as the apps of today do."""
+GAP_S: Final = 0.25
+"""Seconds between two requests at least."""
+GAP_TIMES: Final = 4
+"""Times what an answer took that passes until the next request: a fifth of a server's time at
+most, since it goes through all of a topic for each answer."""
+GAP_S_MAX: Final = 60.0
+TOPICS_AT_ONCE: Final = 64
+"""Topics of one request; half as many each time that an answer is too large or too slow."""
+ASIDE_MS: Final = 3_600_000
+"""Milliseconds for which a topic is left alone that is refused, or whose answer is too large."""
+PAUSE_S: Final = 2.0
+"""Seconds until a server that answered wrongly is tried again; doubled each time."""
+PAUSE_S_MAX: Final = 300.0
+_STORE_PAUSE_S: Final = 1.0
+
+Log = Callable[..., None]
+
+
+class Bridge:
+    """One server. `start` and `stop` once each, in one event loop."""
+
+    def __init__(
+        self,
+        address: WebAddress,
+        *,
+        store: MailboxStore,
+        topics: KnownTopics,
+        way: WayOut,
+        log: Log,
+        rng: random.Random,
+    ) -> None:
+        self._address = address
+        self._store = store
+        self._topics = topics
+        self._way = way
+        self._log = log
+        self._rng = rng
+        self._probe = Probe(self._failed)
+        self._turns = Turns()
+        self._changed: dict[Topic, int] = {}
+        self._since_ms = 0
+        self._batch = TOPICS_AT_ONCE
+        self._woken = asyncio.Event()
+        self._hurried = asyncio.Event()
+        self._failures = 0
+        self._task: asyncio.Task[None] | None = None
+        self._server: MailboxServer | None = None
+        self._told = Telling(str(address))
+
+    def start(self) -> None:
+        """Looks for the server from now on."""
+        self._topics.listen(self._note_change)
+        for topic in self._topics:
+            self._turns.hasten(topic, _now_ms())
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Ends what is under way; what was brought is remembered."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def network_changed(self) -> None:
+        """Tries at once, unless the server asked us to stay away."""
+        self._probe.hurry()
+        self._hurried.set()
+
+    def mailbox(self) -> InternetMailbox:
+        """How it stands now."""
+        return self._told.mailbox(self._server)
+
+    def _note_change(self, topic: Topic) -> None:
+        now_ms = _now_ms()
+        since_ms = self._changed.setdefault(topic, now_ms)
+        due_ms = self._way.due_ms(_key(topic), since_ms=since_ms, now_ms=now_ms)
+        self._turns.hasten(topic, due_ms)
+        self._woken.set()
+
+    async def _run(self) -> None:
+        trust = await asyncio.to_thread(ssl.create_default_context)
+        while True:
+            try:
+                at = await self._probe.reached([self._address.endpoint])
+                self._told.tries()
+                await self._visit(at, trust)
+            except MeshboxError as error:
+                self._failed(error)
+                await self._stay_away(error)
+            except Exception as error:  # noqa: BLE001 - a bug must not end the others
+                self._log("internet.bug", url=str(self._address), error=repr(error), exc_info=True)
+                await asyncio.sleep(PAUSE_S_MAX)
+
+    async def _visit(self, at: Endpoint, trust: ssl.SSLContext) -> None:
+        """Exchanges with whoever answers at `at` until it fails."""
+        server = MailboxServer(self._address, at=at, trust=trust)
+        self._server = server
+        try:
+            server_id = await server.introduce()
+            memory = Memory(self._store, url=server.url, server_id=server_id)
+            self._told.connected()
+            self._log("internet.connected", url=server.url, generation=server.dialect.blobs)
+            self._since_ms = _now_ms()
+            await self._exchange_on(Exchanging(self._store, server, memory))
+        finally:
+            self._told.ended(server)
+            self._server = None
+            await server.close()
+
+    async def _exchange_on(self, exchanging: Exchanging) -> None:
+        while True:
+            await self._await_turn()
+            topics = self._take()
+            loop = asyncio.get_running_loop()
+            began_s = loop.time()
+            try:
+                done = await exchanging.exchange(topics, may_bring=self._may_bring)
+            except (AnswerTooLarge, ServerSlow, ServerRefused) as error:
+                self._too_much(topics, error)
+            except (StoreBusy, StoreFailed):
+                self._return(topics, after_ms=POLL_MS)
+                await asyncio.sleep(_STORE_PAUSE_S)
+            except BaseException:
+                self._return(topics, after_ms=POLL_MS)
+                raise
+            else:
+                self._done(topics, done)
+            took_s = loop.time() - began_s
+            await asyncio.sleep(min(max(GAP_S, GAP_TIMES * took_s), GAP_S_MAX))
+
+    async def _await_turn(self) -> None:
+        """Returns when a topic is due."""
+        while True:
+            self._woken.clear()
+            next_ms = self._turns.next_ms()
+            wait_s = None if next_ms is None else (next_ms - _now_ms()) / 1000
+            if wait_s is not None and wait_s <= 0:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._woken.wait()
+
+    def _take(self) -> list[Topic]:
+        topics: list[Topic] = []
+        while len(topics) < self._batch:
+            topic = self._turns.take(now_ms=_now_ms())
+            if topic is None:
+                break
+            topics.append(topic)
+        return topics
+
+    def _may_bring(self, topic: Topic) -> bool:
+        """Whether it is this node that brings, by now."""
+        now_ms = _now_ms()
+        since_ms = self._changed.get(topic, self._since_ms)
+        return now_ms >= self._way.due_ms(_key(topic), since_ms=since_ms, now_ms=now_ms)
+
+    def _done(self, topics: list[Topic], done: Exchanged) -> None:
+        self._failures = 0
+        self._batch = min(self._batch * 2, TOPICS_AT_ONCE)
+        self._told.exchanged(kept=done.kept, brought=done.brought)
+        now_ms = _now_ms()
+        for topic in topics:
+            key = _key(topic)
+            if topic in self._changed and self._may_bring(topic):
+                del self._changed[topic]
+                if topic in done.brought_of:
+                    self._way.acting(key, now_ms=now_ms)
+                else:
+                    self._way.shown(key, now_ms=now_ms)
+            due_ms = self._way.due_ms(key, since_ms=now_ms + POLL_MS, now_ms=now_ms)
+            self._turns.hasten(topic, now_ms if topic in done.again else due_ms)
+
+    def _too_much(self, topics: list[Topic], error: MeshboxError) -> None:
+        """Fewer topics the next time; one that is at fault alone is left alone for long."""
+        if isinstance(error, ServerRefused) and error.status not in FAULT_OF_WHAT_WAS_SENT:
+            self._return(topics, after_ms=POLL_MS)
+            raise error
+        if len(topics) > 1:
+            self._batch = max(1, len(topics) // 4)
+            self._return(topics, after_ms=0)
+            return
+        if isinstance(error, ServerSlow):
+            self._return(topics, after_ms=POLL_MS)
+            raise error
+        self._log("internet.set_aside", url=str(self._address), detail=error.message)
+        self._return(topics, after_ms=ASIDE_MS)
+
+    def _return(self, topics: list[Topic], *, after_ms: int) -> None:
+        for topic in topics:
+            self._turns.hasten(topic, _now_ms() + after_ms)
+
+    def _failed(self, error: MeshboxError) -> None:
+        if self._told.failed(error):
+            self._log(
+                "internet.failed", url=str(self._address), reason=error.code, detail=error.message
+            )
+
+    async def _stay_away(self, error: MeshboxError) -> None:
+        """Waits until the server may be tried again."""
+        asked_s = error.retry_after_s if isinstance(error, ServerRefused) else None
+        if asked_s is not None:
+            await asyncio.sleep(max(asked_s, PAUSE_S))
+            return
+        bound_s = min(PAUSE_S * 2**self._failures, PAUSE_S_MAX)
+        wait_s = self._rng.uniform(bound_s / 2, bound_s)
+        if isinstance(error, PeerUnreachable):
+            wait_s = min(wait_s, PROBE_S)
+        else:
+            self._failures = min(self._failures + 1, 16)
+        self._hurried.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._hurried.wait()
+
+
+def _key(topic: Topic) -> LogKey:
+    """What the nodes of a LAN are ranked by: a server is asked about whole topics."""
+    return LogId(Namespace.LOGS, topic, Author("")).key
+
+
+def _now_ms() -> int:
+    return int(time.monotonic() * 1000)

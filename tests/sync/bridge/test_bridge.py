@@ -1,0 +1,130 @@
+"""A node and the apps' own server become equal, and then leave each other in peace."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshbox.core import way_out
+from meshbox.core.ids import node_id_of
+from meshbox.core.internet import InternetKind, InternetState
+from meshbox.http_api.settings import IdRule
+from tests.contract.harness import MemoryHarness
+from tests.http_api.serving import serving
+from tests.sync.bridge.bridging import (
+    becomes,
+    bridged,
+    contents,
+    deposit,
+    equal,
+    ours,
+    rounds,
+    way_of,
+)
+from tests.sync.bridge.quirky_server import QuirkyServer
+
+GENERATIONS = [("blobs",), ("blips",), ("blobs", "blips")]
+
+
+@pytest.mark.parametrize("generations", GENERATIONS, ids="+".join)
+async def test_both_get_what_the_other_has(
+    harness: MemoryHarness, generations: tuple[str, ...]
+) -> None:
+    store = await harness.open()
+    await deposit(store, "t", "a", *range(5))
+    await deposit(store, "t", "b", 0, 1)
+    await deposit(store, "u", "a", 7)
+    both = {
+        ("t", "a"): contents("a", *range(9)),
+        ("t", "b"): contents("b", 0, 1),
+        ("t", "c"): contents("c", *range(4)),
+        ("u", "a"): contents("a", 7),
+    }
+    with QuirkyServer(generations=generations) as server:
+        server.put("t", "a", contents("a", *range(3, 9)))
+        server.put("t", "c", contents("c", *range(4)))
+        server.put("another topic", "a", contents("a", 0))
+        async with bridged(store, server.url) as bridge:
+            await equal(store, server, both)
+            await rounds(server, 2)
+            stores = server.stores
+            await rounds(server, 10)
+            assert server.stores == stores
+            told = bridge.mailbox()
+            assert (told.kind, told.state) == (InternetKind.DASH_CHAT, InternetState.CONNECTED)
+            assert (told.reason, told.blobs_in, told.blobs_out) == (None, 8, 6)
+            assert server.at_once_max == 1
+    unknown = ("another topic", "a")
+    assert await ours(store, unknown) == {unknown: {}}
+
+
+async def test_what_is_new_goes_and_comes_while_it_lasts(harness: MemoryHarness) -> None:
+    store = await harness.open()
+    await deposit(store, "t", "a", 0)
+    with QuirkyServer() as server:
+        async with bridged(store, server.url):
+            for seq in range(1, 4):
+                server.put("t", "b", contents("b", seq - 1))
+                await deposit(store, "t", "a", seq)
+                logs = {("t", "a"): contents("a", *range(seq + 1))}
+                logs["t", "b"] = contents("b", *range(seq))
+                await equal(store, server, logs)
+
+
+async def test_a_topic_that_is_carried_is_asked_about_though_nothing_is_here(
+    harness: MemoryHarness,
+) -> None:
+    store = await harness.open()
+    with QuirkyServer() as server:
+        server.put("carried", "a", contents("a", 0))
+        async with bridged(store, server.url, topics=["carried"]):
+            await equal(store, server, {("carried", "a"): contents("a", 0)})
+
+
+async def test_of_two_nodes_one_brings_and_the_other_when_it_does_not(
+    harness: MemoryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(way_out, "STEP_MS", 300)
+    ids = [node_id_of(bytes([number]) * 32) for number in range(2)]
+    other = MemoryHarness()
+    stores = [await harness.open(), await other.open()]
+    with QuirkyServer() as server:
+        ways = [way_of(ids[0], ids[1]), way_of(ids[1], ids[0])]
+        urls = server.url
+        async with bridged(stores[0], urls, way=ways[0]), bridged(stores[1], urls, way=ways[1]):
+            for topic in map(str, range(8)):
+                for store in stores:
+                    await deposit(store, topic, "a", 0)
+            logs = {(topic, "a"): contents("a", 0) for topic in map(str, range(8))}
+            await equal(stores[0], server, logs)
+            assert server.brought == 8
+        async with bridged(stores[1], urls, way=ways[1]):
+            for topic in map(str, range(8, 16)):
+                await deposit(stores[1], topic, "a", 0)
+            more = {(topic, "a"): contents("a", 0) for topic in map(str, range(8, 16))}
+            await equal(stores[1], server, more)
+    await other.close()
+
+
+@pytest.mark.parametrize("ids", IdRule)
+async def test_our_own_api_is_such_a_server_too(harness: MemoryHarness, ids: IdRule) -> None:
+    """Its pages, and topics that it may refuse."""
+    far = MemoryHarness()
+    store, there = await harness.open(), await far.open()
+    topic, author = "7" * 64, "a" * 64
+    await deposit(store, topic, author, *range(1_200))
+    await deposit(there, topic, "b" * 64, *range(1_100))
+    await deposit(store, "any text", "a", 0)
+    logs = {
+        (topic, author): contents(author, *range(1_200)),
+        (topic, "b" * 64): contents("b" * 64, *range(1_100)),
+    }
+    async with (
+        serving(there, ids=ids) as service,
+        bridged(store, f"http://127.0.0.1:{service.port}") as bridge,
+    ):
+        await becomes(lambda: ours(store, *logs), logs)
+        await becomes(lambda: ours(there, *logs), logs)
+        taken = {} if ids is IdRule.HEX64 else contents("a", 0)
+        await becomes(lambda: ours(there, ("any text", "a")), {("any text", "a"): taken})
+        assert bridge.mailbox().state is InternetState.CONNECTED
+    await far.close()

@@ -1,0 +1,54 @@
+"""Which topics are known, and which changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from meshbox.core.ids import Namespace, Topic
+from meshbox.core.topics import ALL_TOPICS, OwnTopics
+from meshbox.storage.interface import MailboxStore
+from meshbox.sync.bridge.topics import KnownTopics
+from tests.contract.harness import MemoryHarness
+from tests.contract.material import blob, log_of, put
+from tests.sync.bridge.bridging import deposit
+from tests.sync.nodes import until
+
+
+@asynccontextmanager
+async def following(known: KnownTopics) -> AsyncIterator[list[str]]:
+    changed: list[str] = []
+    known.listen(changed.append)
+    task = asyncio.create_task(known.run())
+    try:
+        yield changed
+    finally:
+        task.cancel()
+
+
+async def test_those_of_before_and_those_that_change(harness: MemoryHarness) -> None:
+    store: MailboxStore = await harness.open()
+    await deposit(store, "before", "a", 0)
+    known = KnownTopics(store, carried=ALL_TOPICS, named=[Topic("named")])
+    async with following(known) as changed:
+        await until(lambda: changed == ["before"])
+        await deposit(store, "new", "a", 0)
+        await deposit(store, "before", "b", 0)
+        await until(lambda: changed == ["before", "new", "before"])
+        message = log_of("m", "message")._replace(namespace=Namespace.MESSAGES)
+        await put(store, blob(store, 0, log=message))
+        await deposit(store, "last", "a", 0)
+        await until(lambda: changed[-1] == "last")
+        assert "message" not in changed
+    assert list(known) == ["named", "before", "new", "last"]
+
+
+async def test_what_is_not_carried_is_not_known(harness: MemoryHarness) -> None:
+    store = await harness.open()
+    await deposit(store, "another", "a", 0)
+    await deposit(store, "carried", "a", 0)
+    known = KnownTopics(store, carried=OwnTopics([Topic("carried")]), named=[])
+    async with following(known) as changed:
+        await until(lambda: changed)
+    assert list(known) == ["carried"]
