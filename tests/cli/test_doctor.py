@@ -91,18 +91,32 @@ def test_an_avahi_that_keeps_the_port_to_itself_is_found(tmp_path: Path) -> None
     assert status == 1
 
 
-def test_a_firewall_that_eats_mdns_is_found(tmp_path: Path) -> None:
+IPTABLES = ("iptables -A INPUT -p udp --dport 5353 -j DROP",)
+NFTABLES = (
+    "nft add table inet f",
+    "nft add chain inet f input { type filter hook input priority 0 ; policy accept ; }",
+    "nft add rule inet f input udp dport 5353 drop",
+)
+NFTABLES_CLOSED = (
+    "nft add table inet f",
+    "nft add chain inet f input { type filter hook input priority 0 ; policy drop ; }",
+    "nft add rule inet f input iif lo accept",
+)
+
+
+@pytest.mark.parametrize("rules", [IPTABLES, NFTABLES, NFTABLES_CLOSED])
+def test_a_firewall_that_eats_mdns_is_found(tmp_path: Path, rules: tuple[str, ...]) -> None:
     require_lab()
-    if shutil.which("iptables") is None:
-        pytest.skip("needs the command iptables")
+    command = rules[0].split()[0]
+    if shutil.which(command) is None:
+        pytest.skip(f"needs the command {command}")
     with Lab(machines=1) as lab:
-        machine = lab.machines[0]
         status, checks = doctor_on(lab, tmp_path)
         assert checks["multicast.eth0"]["state"] == checks["firewall"]["state"] == "ok"
         assert status == 0
-        rule = ["iptables", "-A", "INPUT", "-p", "udp", "--dport", "5353", "-j", "DROP"]
-        subprocess.run(lab.argv(machine, rule), check=True)
+        for rule in rules:
+            subprocess.run(lab.argv(lab.machines[0], rule.split()), check=True)
         status, checks = doctor_on(lab, tmp_path)
-        assert checks["multicast.eth0"]["state"] == checks["firewall"]["state"] == "fail"
-        assert "5353" in checks["firewall"]["hint"]
-        assert status == 1
+    assert checks["multicast.eth0"]["state"] == checks["firewall"]["state"] == "fail"
+    assert "5353" in checks["firewall"]["hint"]
+    assert status == 1
