@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rocksdict import Rdict
 
 from meshbox.core.errors import StoreDamaged
 from meshbox.storage.keyvalue import Family
@@ -72,6 +73,20 @@ async def test_a_flipped_byte_costs_its_block_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "lost").exists()
     assert repair_rocksdb(tmp_path, cache_bytes=CACHE_BYTES) == ()
     assert await contents(tmp_path) == found
+
+
+async def test_a_family_that_only_a_newer_release_knows_costs_nothing(tmp_path: Path) -> None:
+    """A database of the release before may be damaged before this one opens it."""
+    entries = await filled(tmp_path)
+    database = Rdict(str(tmp_path))
+    database.drop_column_family(Family.EMPTY.value)
+    database.close()
+    damaged = biggest(tmp_path)
+    flip(damaged, at=0.5)
+    assert repair_rocksdb(tmp_path, cache_bytes=CACHE_BYTES) == (damaged.name,)
+    found = await contents(tmp_path)
+    assert found.items() <= entries.items()
+    assert 0 < len(entries) - len(found) < 100
 
 
 async def test_many_flipped_bytes(tmp_path: Path) -> None:

@@ -156,12 +156,13 @@ def repair_rocksdb(folder: Path, *, cache_bytes: int = CACHE_BYTES) -> tuple[str
 def _salvage(folder: Path, salvage: Path, cache_bytes: int) -> tuple[str, ...]:
     """Writes what can be read where something cannot; the damaged files."""
     try:
-        database = _opened(folder, cache_bytes, AccessType.read_only())
+        families = _families(folder)
+        database = _opened(folder, cache_bytes, families, AccessType.read_only())
     except StoreFailed:
         return ()
     damaged: set[str] = set()
     tables = {table.name: table for table in map(_Table, database.live_files())}
-    for family in Family:
+    for family in families:
         walk = _Walk(database.get_column_family(family.value), tables)
         for _ in walk.entries(b"", None):
             pass
@@ -210,7 +211,7 @@ def _add(folder: Path, salvage: Path, cache_bytes: int) -> None:
     By ordinary writes: a table file that was added whole would be lost in the next repair, since
     its age is known by the list of files alone.
     """
-    database = _opened(folder, cache_bytes, None)
+    database = _opened(folder, cache_bytes, list(Family), None)
     try:
         for family in Family:
             path = salvage / family.value
@@ -223,14 +224,23 @@ def _add(folder: Path, salvage: Path, cache_bytes: int) -> None:
         database.close()
 
 
-def _opened(folder: Path, cache_bytes: int, access: AccessType | None) -> Rdict:
+def _families(folder: Path) -> list[Family]:
+    """Those that the database has: one of the release before may lack some."""
+    with faults(f"cannot open the database in {folder}"):
+        names = set(Rdict.list_cf(str(folder)))
+    return [family for family in Family if family.value in names]
+
+
+def _opened(
+    folder: Path, cache_bytes: int, families: list[Family], access: AccessType | None
+) -> Rdict:
     with faults(f"cannot open the database in {folder}"):
         cache = Cache(cache_bytes)
-        families = {family.value: family_options(family, cache) for family in Family}
+        by_name = {family.value: family_options(family, cache) for family in families}
         options = database_options(cache, cache_bytes=cache_bytes)
         if access is None:
-            return Rdict(str(folder), options, families)
-        return Rdict(str(folder), options, families, access_type=access)
+            return Rdict(str(folder), options, by_name)
+        return Rdict(str(folder), options, by_name, access_type=access)
 
 
 def _note_complete(salvage: Path) -> None:
