@@ -17,7 +17,7 @@ import contextlib
 import random
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Final
 
 from meshbox.client.mailbox_server import MailboxServer
@@ -25,6 +25,7 @@ from meshbox.core.address import Endpoint
 from meshbox.core.errors import (
     AnswerTooLarge,
     MeshboxError,
+    PathChanged,
     PeerUnreachable,
     ServerRefused,
     ServerSlow,
@@ -34,6 +35,7 @@ from meshbox.core.errors import (
 from meshbox.core.ids import Author, LogId, LogKey, Namespace, Topic
 from meshbox.core.internet import InternetMailbox, WebAddress
 from meshbox.core.way_out import WayOut
+from meshbox.discovery.routes import source_address
 from meshbox.storage.interface import MailboxStore
 from meshbox.sync.bridge.bringing import FAULT_OF_WHAT_WAS_SENT
 from meshbox.sync.bridge.exchanging import Exchanged, Exchanging
@@ -147,11 +149,21 @@ class Bridge:
             self._told.connected()
             self._log("internet.connected", url=server.url, generation=server.dialect.blobs)
             self._since_ms = _now_ms()
-            await self._exchange_on(Exchanging(self._store, server, memory))
+            path = source_address(at.host)
+            exchanging = Exchanging(self._store, server, memory)
+            await _first_end(self._exchange_on(exchanging), self._moved(at, path))
         finally:
             self._told.ended(server)
             self._server = None
             await server.close()
+
+    async def _moved(self, at: Endpoint, path: str | None) -> None:
+        """Ends when this machine sends to the server from another address: what is under way on
+        the old connection would hang until it is given up."""
+        while source_address(at.host) == path:
+            self._hurried.clear()
+            await self._hurried.wait()
+        raise PathChanged("this machine sends to the server from another address now")
 
     async def _exchange_on(self, exchanging: Exchanging) -> None:
         while True:
@@ -244,6 +256,8 @@ class Bridge:
 
     async def _stay_away(self, error: MeshboxError) -> None:
         """Waits until the server may be tried again."""
+        if isinstance(error, PathChanged):
+            return
         asked_s = error.retry_after_s if isinstance(error, ServerRefused) else None
         if asked_s is not None:
             await asyncio.sleep(max(asked_s, PAUSE_S))
@@ -258,6 +272,19 @@ class Bridge:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await self._hurried.wait()
+
+
+async def _first_end(*works: Coroutine[None, None, None]) -> None:
+    """Waits until one of `works` ends, and raises what it raised; the others are cancelled."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _key(topic: Topic) -> LogKey:

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from tests.interop.flaws import Flaw
 from tests.interop.reference_server import ReferenceServer, Refused, new_key
-from tests.interop.reference_store import Kept, ReferenceStore, Tree
+from tests.interop.reference_store import Heights, Kept, Missing, ReferenceStore, Tree
 
 UPSTREAM = frozenset(
     {
@@ -44,6 +44,7 @@ UPSTREAM = frozenset(
         Flaw.ANY_WAIT,
         Flaw.INFINITE_HEIGHT_IS_400,
         Flaw.MINUS_ZERO_IS_A_FLOAT,
+        Flaw.NO_SCRUBBABLE_BLIPS,
     }
 )
 """Where it differs from ours on purpose (docs/conformance.md)."""
@@ -62,6 +63,8 @@ class QuirkyStore(ReferenceStore):
         super().__init__(planted)
         self.kept_h = kept_h
         self.brought = 0
+        self.heights: list[Heights] = []
+        self.killed = False
 
     def _is_alive(self, kept: Kept) -> bool:
         return self.now_h - kept.at_h < self.kept_h
@@ -78,7 +81,14 @@ class QuirkyStore(ReferenceStore):
             for author, log in logs.items()
         }
 
-    def longest_list(self, heights: dict[str, dict[str, int]]) -> int:
+    def fetch(self, heights: Heights) -> tuple[Tree, Missing, bool]:
+        self.heights.append(heights)
+        if self._longest_list(heights) > KILLING:
+            self.killed = True
+            raise AssertionError("the real server would have died of this height")
+        return super().fetch(heights)
+
+    def _longest_list(self, heights: Heights) -> int:
         """How many numbers it would go through for what is missing of one log."""
         lengths = [0]
         for topic, authors in heights.items():
@@ -108,9 +118,7 @@ class QuirkyServer(ReferenceServer):
                 del self._routes[f"/{name}/{verb}"]
         self._tls = tls
         self.asked: Counter[str] = Counter()
-        self.heights: list[dict[str, dict[str, int]]] = []
         self.at_once = self.at_once_max = 0
-        self.killed = False
         self.mood: Mood | None = None
         self.untaken: bytes | None = None
         """A blob with which no request is taken."""
@@ -122,6 +130,16 @@ class QuirkyServer(ReferenceServer):
     def __enter__(self) -> QuirkyServer:
         super().__enter__()
         return self
+
+    @property
+    def heights(self) -> list[Heights]:
+        """What it was asked with so far."""
+        return self.data.heights
+
+    @property
+    def killed(self) -> bool:
+        """Whether a height was such that it would have died."""
+        return self.data.killed
 
     @property
     def stores(self) -> int:
@@ -174,14 +192,6 @@ class QuirkyServer(ReferenceServer):
         if self.untaken is not None and self.untaken in blobs:
             raise Refused(413, "too large")
 
-    def _get(self, name: str, body: Any) -> Any:
-        heights = {topic: dict(authors) for topic, authors in dict(body)["topics"]}
-        self.heights.append(heights)
-        if self.data.longest_list(heights) > KILLING:
-            self.killed = True
-            raise AssertionError("the real server would have died of this height")
-        return super()._get(name, body)
-
 
 async def html(_: web.BaseRequest) -> web.StreamResponse:
     return web.Response(text="<html>Welcome to our hotel</html>", content_type="text/html")
@@ -218,6 +228,11 @@ async def byte_by_byte(request: web.BaseRequest) -> web.StreamResponse:
         await response.write(bytes([byte]))
         await asyncio.sleep(1)
     return response
+
+
+async def hanging(_: web.BaseRequest) -> web.StreamResponse:
+    await asyncio.sleep(5)
+    return web.Response(status=503)
 
 
 async def busy(_: web.BaseRequest) -> web.StreamResponse:

@@ -8,6 +8,7 @@ from meshbox.core import way_out
 from meshbox.core.ids import node_id_of
 from meshbox.core.internet import InternetKind, InternetState
 from meshbox.http_api.settings import IdRule
+from meshbox.sync.bridge import bridge as bridge_module
 from tests.contract.harness import MemoryHarness
 from tests.http_api.serving import serving
 from tests.sync.bridge.bridging import (
@@ -20,7 +21,8 @@ from tests.sync.bridge.bridging import (
     rounds,
     way_of,
 )
-from tests.sync.bridge.quirky_server import QuirkyServer
+from tests.sync.bridge.quirky_server import QuirkyServer, hanging
+from tests.sync.nodes import until
 
 GENERATIONS = [("blobs",), ("blips",), ("blobs", "blips")]
 
@@ -128,3 +130,24 @@ async def test_our_own_api_is_such_a_server_too(harness: MemoryHarness, ids: IdR
         await becomes(lambda: ours(there, ("any text", "a")), {("any text", "a"): taken})
         assert bridge.mailbox().state is InternetState.CONNECTED
     await far.close()
+
+
+async def test_a_request_that_hangs_ends_when_the_path_changes(
+    harness: MemoryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = ["192.0.2.1"]
+    monkeypatch.setattr(bridge_module, "source_address", lambda _: path[0])
+    store = await harness.open()
+    await deposit(store, "t", "a", 0)
+    with QuirkyServer() as server:
+        async with bridged(store, server.url) as bridge:
+            await rounds(server, 3)
+            server.mood = hanging
+            gets = server.gets
+            await until(lambda: server.gets > gets)
+            bridge.network_changed()
+            server.mood = None
+            path[0] = "192.0.2.2"
+            bridge.network_changed()
+            await rounds(server, 3)
+            assert bridge.mailbox().state is InternetState.CONNECTED
