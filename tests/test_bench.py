@@ -43,6 +43,7 @@ SMALL = {
     "strangers": ["--blobs=1000"],
     "open": ["--blobs=100"],
     "expire": ["--blobs=100", "--seconds=0.5"],
+    "evict": ["--blobs=8000", "--seconds=0.5"],
     "idle": ["--seconds=0.5"],
     "crowd": ["--seconds=0.5", "--nodes=5"],
 }
@@ -59,6 +60,7 @@ PRINCIPAL = {
     "internet-return": {"internet-return.out.first", "internet-return.100.time"},
     "strangers": {"strangers.1x1000.0.bytes", "strangers.100x10.10.rounds"},
     "expire": {"expire.100.time", "expire.100.max"},
+    "evict": {"evict.8000.rate", "evict.8000.max"},
     "open": {f"open.{n}.{what}" for n in (0, 100) for what in ("ready", "rss", "disk")},
     "idle": {"idle.a_cpu"},
     "crowd": {"crowd.5.memory", "crowd.5.deliver", "crowd.5.outage"},

@@ -17,6 +17,7 @@ from scripts.benchmarks.baseline import WRITES
 from scripts.benchmarks.catchup import catchup
 from scripts.benchmarks.crowd import crowd
 from scripts.benchmarks.deposits import deposits, deposits_batch
+from scripts.benchmarks.evict import evict
 from scripts.benchmarks.expire import expire
 from scripts.benchmarks.faults import BenchFailed
 from scripts.benchmarks.idle import idle
@@ -45,6 +46,7 @@ BENCHMARKS: Final[dict[str, Callable[[Options], Awaitable[Figures]]]] = {
     "strangers": strangers,
     "open": open_store,
     "expire": expire,
+    "evict": evict,
     "idle": idle,
     "crowd": crowd,
 }
