@@ -277,6 +277,9 @@ WANT_BYTES_MAX: Final = 8 * MIB
 """Bytes in flight a peer by what its offers say, unless a single blob is larger; and as much for
 blobs in parts."""
 
+CREDIT_BYTES_MAX: Final = 64 * MIB
+"""Bytes of blobs in parts that a peer is allowed at a time; `WANT_BYTES_MAX` is what is used."""
+
 WANT_RANGES_MAX: Final = 4_096
 """Ranges of one want or gone frame."""
 
@@ -305,8 +308,9 @@ internet for an hour a day goes on tomorrow."""
 CURSORS_OFFERED_MAX: Final = 4
 """Cursors of one resume frame: one an epoch kept."""
 
-HANDSHAKE_MS_MAX: Final = 5_000
-"""Milliseconds from the stream's start to both sides proven."""
+HANDSHAKE_MS_MAX: Final = 10_000
+"""Milliseconds from the stream's start to both sides proven: connection, TLS and hello go there
+and back three times, which takes six seconds where each does two."""
 
 WANT_PATIENCE_MS: Final = 2_000
 """Milliseconds without an answer after which another holder is asked (design.md 9)."""

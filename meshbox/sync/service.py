@@ -298,7 +298,8 @@ class SyncService:
 
     async def _dial(self, peer: Peer) -> None:
         for endpoint in await self._likely(peer):
-            async with self._transport.dial(peer.node_id, endpoint) as stream:
+            is_far = peer.probe is not None
+            async with self._transport.dial(peer.node_id, endpoint, is_far=is_far) as stream:
                 runner = await self._run(stream, dialled=peer.node_id, at=endpoint)
             if runner.proven_ms is not None:
                 return

@@ -28,29 +28,52 @@ from meshbox.identity.key import Identity
 from meshbox.wire.v1.sync_pb2 import DESCRIPTOR
 
 KEEPALIVE_MS: Final = 5_000
-"""Milliseconds of silence after which a ping is sent: with the time-out below a dead peer is
-noticed within 8 s."""
+"""Milliseconds of silence after which a dialler sends a ping: with the time-out below a dead peer
+is noticed within 8 s."""
 
 PING_TIMEOUT_MS: Final = 3_000
-"""Milliseconds that a ping may stay unanswered."""
+"""Milliseconds that its ping may stay unanswered."""
+
+SERVER_KEEPALIVE_MS: Final = 4_000
+"""The same of the side that was dialled. It cannot tell a neighbour from one behind a line of which
+a ping takes seconds; so it asks earlier and waits longer, and takes 10 s in all."""
+
+SERVER_PING_TIMEOUT_MS: Final = 6_000
+
+FAR_KEEPALIVE_MS: Final = 10_000
+"""The same towards a far peer, on a line that may be slow and pays for each ping."""
+
+FAR_PING_TIMEOUT_MS: Final = 15_000
+"""On a line of 64 kbit/s a ping waits behind what was sent before, and packets that were lost."""
+
+CONNECT_MS_MAX: Final = 10_000
+"""Milliseconds for a connection to become TLS, and a stream: as long as its handshake may take."""
 
 _COMMON: Final = (
     ("grpc.max_receive_message_length", FRAME_BYTES_LIMIT),
     ("grpc.max_send_message_length", FRAME_BYTES_LIMIT),
-    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-    ("grpc.keepalive_timeout_ms", PING_TIMEOUT_MS),
-    # keepalive_timeout_ms alone does not bound an unanswered ping (64 s were seen).
-    ("grpc.http2.ping_timeout_ms", PING_TIMEOUT_MS),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.keepalive_permit_without_calls", 1),
 )
+
+
+def _keepalive(after_ms: int, timeout_ms: int) -> tuple[tuple[str, int], ...]:
+    return (
+        ("grpc.keepalive_time_ms", after_ms),
+        ("grpc.keepalive_timeout_ms", timeout_ms),
+        # keepalive_timeout_ms alone does not bound an unanswered ping (64 s were seen).
+        ("grpc.http2.ping_timeout_ms", timeout_ms),
+    )
+
+
 _SERVER: Final = (
     *_COMMON,
+    *_keepalive(SERVER_KEEPALIVE_MS, SERVER_PING_TIMEOUT_MS),
     ("grpc.so_reuseport", 0),  # else a second node binds the same port silently
-    ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+    ("grpc.http2.min_ping_interval_without_data_ms", SERVER_KEEPALIVE_MS // 2),
     # These two together close connections that never speak TLS, or never begin a stream.
-    ("grpc.server_handshake_timeout_ms", 5_000),
-    ("grpc.max_connection_idle_ms", 5_000),
+    ("grpc.server_handshake_timeout_ms", CONNECT_MS_MAX),
+    ("grpc.max_connection_idle_ms", CONNECT_MS_MAX),
     ("grpc.max_allowed_incoming_connections", SYNC_STREAMS_MAX),
     ("grpc.max_concurrent_streams", 2),
 )
@@ -62,6 +85,8 @@ _CLIENT: Final = (
     # Our own back-off decides when to dial again; a channel is used for one session.
     ("grpc.use_local_subchannel_pool", 1),
 )
+_NEAR_CLIENT: Final = (*_CLIENT, *_keepalive(KEEPALIVE_MS, PING_TIMEOUT_MS))
+_FAR_CLIENT: Final = (*_CLIENT, *_keepalive(FAR_KEEPALIVE_MS, FAR_PING_TIMEOUT_MS))
 
 
 # gRPC passes bytes: if it decoded them itself, a peer's garbage would be an exception of protobuf
@@ -156,9 +181,11 @@ class Transport(Protocol):
     async def listen(self, answer: Answer, endpoint: Endpoint) -> Endpoint:
         """Takes streams from now on; the endpoint as bound. `ListenFailed` when it is taken."""
 
-    def dial(self, node_id: NodeId, endpoint: Endpoint) -> AbstractAsyncContextManager[FrameStream]:
+    def dial(
+        self, node_id: NodeId, endpoint: Endpoint, *, is_far: bool = False
+    ) -> AbstractAsyncContextManager[FrameStream]:
         """A stream to `node_id` and nobody else; one that cannot be reached ends at the first
-        read."""
+        read. `is_far`: the line may be slow."""
 
     async def stop(self, *, grace_s: float) -> None:
         """Takes no more streams; those open are cut after `grace_s`."""
@@ -197,10 +224,13 @@ class GrpcTransport:
         return Endpoint(endpoint.host, port)
 
     @contextlib.asynccontextmanager
-    async def dial(self, node_id: NodeId, endpoint: Endpoint) -> AsyncIterator[FrameStream]:
+    async def dial(
+        self, node_id: NodeId, endpoint: Endpoint, *, is_far: bool = False
+    ) -> AsyncIterator[FrameStream]:
         """See `Transport`."""
         credentials = grpc.ssl_channel_credentials(trust_anchor(node_id))
-        channel = grpc.aio.secure_channel(str(endpoint), credentials, options=_CLIENT)
+        options = _FAR_CLIENT if is_far else _NEAR_CLIENT
+        channel = grpc.aio.secure_channel(str(endpoint), credentials, options=options)
         async with channel:
             call: Any = channel.stream_stream(f"/{_SERVICE}/{_METHOD}")()
             try:

@@ -36,6 +36,7 @@ from meshbox.core.limits import (
     BEGINNINGS_MAX,
     BLOB_BYTES_MAX,
     CARRIED_TOPICS_MAX,
+    CREDIT_BYTES_MAX,
     CURSOR_BYTES_MAX,
     CURSORS_OFFERED_MAX,
     FRAME_BLOBS_MAX,
@@ -285,7 +286,8 @@ def _want(message: pb.Frame) -> Want:
     want = message.want
     _bounded(len(want.begun), BEGINNINGS_MAX, "blobs begun")
     begun = tuple(_begun(each) for each in want.begun)
-    return Want(want.page, _page_ranges(want.logs), begun)
+    _bounded(want.credit, CREDIT_BYTES_MAX, "bytes of credit")
+    return Want(want.page, _page_ranges(want.logs), begun, want.credit)
 
 
 def _begun(begun: pb.Begun) -> Begun:

@@ -185,7 +185,8 @@ def _want(want: Want) -> pb.Want:
         pb.Begun(log=each.log, seq=each.seq, content_hash=each.content_hash, offset=each.offset)
         for each in want.begun
     ]
-    return pb.Want(page=want.page, logs=_page_ranges(want.logs), begun=begun)
+    logs = _page_ranges(want.logs)
+    return pb.Want(page=want.page, logs=logs, begun=begun, credit=want.credit)
 
 
 def _run(run: OfferedRun) -> pb.OfferedRun:

@@ -104,8 +104,10 @@ class CountedTransport:
         return await self._transport.listen(counted, endpoint)
 
     @asynccontextmanager
-    async def dial(self, node_id: NodeId, endpoint: Endpoint) -> AsyncIterator[FrameStream]:
-        async with self._transport.dial(node_id, endpoint) as stream:
+    async def dial(
+        self, node_id: NodeId, endpoint: Endpoint, *, is_far: bool = False
+    ) -> AsyncIterator[FrameStream]:
+        async with self._transport.dial(node_id, endpoint, is_far=is_far) as stream:
             yield CountedStream(stream, self.counts)
 
     async def stop(self, *, grace_s: float) -> None:

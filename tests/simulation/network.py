@@ -247,7 +247,9 @@ class SimulatedTransport:
         return endpoint
 
     @contextlib.asynccontextmanager
-    async def dial(self, node_id: NodeId, endpoint: Endpoint) -> AsyncIterator[FrameStream]:
+    async def dial(
+        self, node_id: NodeId, endpoint: Endpoint, *, is_far: bool = False
+    ) -> AsyncIterator[FrameStream]:
         link = self._network.link(self._host.name, endpoint.host)
         streams = Streams(link)
         try:

@@ -388,7 +388,7 @@ async def test_silence_holds_nobody_up(node: Node) -> None:
             await friend.put(range(seq, seq + 1))
             await equal(node, friend, within_s=2)
     assert [await task for task in silent] == [None, None, *["handshake.timeout"] * 2]
-    assert 4 < time.monotonic() - began < 10
+    assert 9 < time.monotonic() - began < 15
     await until(lambda: len(node.seen("peer.refused")) == 2)
 
 

@@ -13,6 +13,7 @@ from meshbox.core.limits import (
     BEGINNINGS_MAX,
     BLOB_BYTES_MAX,
     CARRIED_TOPICS_MAX,
+    CREDIT_BYTES_MAX,
     CURSOR_BYTES_MAX,
     CURSORS_OFFERED_MAX,
     FRAME_BLOBS_MAX,
@@ -126,6 +127,7 @@ def test_malformed(message: pb.Frame) -> None:
         hello(topics=bytes((CARRIED_TOPICS_MAX + 1) * TOPIC_HASH_BYTES)),
         hello(ways_out=bytes((WAYS_OUT_MAX + 1) * WAY_HASH_BYTES)),
         pb.Frame(resume=pb.Resume(cursors=[b"c"] * (CURSORS_OFFERED_MAX + 1))),
+        pb.Frame(want=pb.Want(credit=CREDIT_BYTES_MAX + 1)),
         pb.Frame(resume=pb.Resume(cursors=[b"c" * (CURSOR_BYTES_MAX + 1)])),
         pb.Frame(sketch=pb.Sketch(symbols=bytes((SKETCH_SYMBOLS_MAX + 1) * SYMBOL_BYTES))),
         pb.Frame(

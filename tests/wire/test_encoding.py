@@ -18,6 +18,7 @@ from meshbox.core.ids import (
 )
 from meshbox.core.limits import (
     BLOB_BYTES_MAX,
+    CREDIT_BYTES_MAX,
     CURSORS_OFFERED_MAX,
     TOLD_FRAME_MAX,
 )
@@ -136,6 +137,7 @@ frames = st.one_of(
         u32,
         page_ranges,
         st.lists(st.builds(Begun, u32, u64, sized(32), st.integers(0, 2**20))).map(tuple),
+        st.integers(0, CREDIT_BYTES_MAX),
     ),
     st.builds(Gone, u32, page_ranges),
     st.builds(Blobs, st.lists(parts, max_size=5).map(tuple)),

@@ -15,6 +15,7 @@ from meshbox.core.limits import WANT_RANGES_MAX, WANT_SEQS_LOG_MAX
 from meshbox.core.ranges import EMPTY, SeqRanges, union
 from meshbox.core.session.frames import Begun, PageRanges, Want
 from meshbox.core.session.lanes import Budget, Lane, lane_of
+from meshbox.core.session.pacing import FlightSize
 from meshbox.core.session.pages import OpenLog, OpenPage, OpenPages
 from meshbox.core.wants import WantLedger
 
@@ -27,6 +28,8 @@ class Asker:
         self._ledger = ledger
         self._pages = pages
         self._budgets = {lane: Budget(lane) for lane in Lane}
+        self.flight = FlightSize()
+        """How much the line takes."""
 
     @property
     def is_waiting(self) -> bool:
@@ -38,7 +41,7 @@ class Asker:
         others = self._pages.of_log(log.log)
         if any(other.lane is Lane.BULK and other.in_flight for other in others):
             return Lane.BULK
-        return lane_of(log.runs, lacking, fresh=page.fresh)
+        return lane_of(log.runs, lacking, fresh=page.fresh, flight_bytes=self.flight.bytes)
 
     def ask(self, page: OpenPage, place: int, *, now_ms: int) -> SeqRanges:
         """What to ask for now of a log whose record was just read."""
@@ -67,6 +70,7 @@ class Asker:
         ask = SeqRanges(unasked.pairs[:WANT_RANGES_MAX]).take_lowest(room)
         log.asked |= ask
         self._budgets[log.lane].take(ask.count, ask.count * log.size_guess_bytes)
+        self.flight.asked(now_ms=now_ms)
         if ask != unasked:
             page.short.add(place)
         return ask
@@ -79,6 +83,8 @@ class Asker:
     def free(self, log: OpenLog, seqs: int) -> None:
         """So many numbers of `log` are not in flight any more."""
         self._budgets[log.lane].take(-seqs, -seqs * log.size_guess_bytes)
+        if not self.is_waiting:
+            self.flight.answered()
 
     def declare(self, log_id: LogId, *, now_ms: int) -> None:
         """Tells the ledger what the peer's open pages could give us of a log."""
@@ -102,7 +108,7 @@ class Asker:
             log = page.logs[place]
             if log.lane in full:
                 continue
-            if left[log.lane].room_seqs(log.size_guess_bytes) <= 0:
+            if self._room_of(left[log.lane], log) <= 0:
                 full.add(log.lane)
                 continue
             flying = self._flying(log)
@@ -118,11 +124,17 @@ class Asker:
 
     def _room_seqs(self, log: OpenLog) -> int:
         """How many more numbers of `log` may be asked for."""
-        return self._budgets[log.lane].room_seqs(log.size_guess_bytes)
+        return self._room_of(self._budgets[log.lane], log)
+
+    def _room_of(self, budget: Budget, log: OpenLog) -> int:
+        return budget.room_seqs(log.size_guess_bytes, flight_bytes=self.flight.bytes)
 
 
-def want_frames(page: int, wants: list[PageRanges], begun: list[Begun]) -> Iterable[Want]:
-    """`wants` in frames of at most `WANT_RANGES_MAX` ranges, each with what is `begun` of its."""
+def want_frames(
+    page: int, wants: list[PageRanges], begun: list[Begun], credit: int
+) -> Iterable[Want]:
+    """`wants` in frames of at most `WANT_RANGES_MAX` ranges, each with what is `begun` of its; the
+    last has the `credit`."""
     batch: list[PageRanges] = []
     ranges = 0
     for want in wants:
@@ -132,7 +144,7 @@ def want_frames(page: int, wants: list[PageRanges], begun: list[Begun]) -> Itera
         batch.append(want)
         ranges += len(want.ranges)
     if batch:
-        yield _want(page, batch, begun)
+        yield _want(page, batch, begun)._replace(credit=credit)
 
 
 def _want(page: int, batch: list[PageRanges], begun: list[Begun]) -> Want:

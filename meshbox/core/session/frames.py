@@ -144,6 +144,8 @@ class Want(NamedTuple):
     page: int
     logs: tuple[PageRanges, ...]
     begun: tuple[Begun, ...] = ()
+    credit: int = 0
+    """Bytes of blobs in parts that may be sent beyond those allowed before; see pacing.py."""
 
 
 class BlobPart(NamedTuple):

@@ -53,10 +53,15 @@ SEQS_ALL_MAX: Final = sum(SEQS_MAX.values())
 """Sequence numbers in flight a peer."""
 
 
-def lane_of(runs: Iterable[OfferedRun], lacking: SeqRanges, *, fresh: bool) -> Lane:
-    """Where `lacking` of an offered log goes; `fresh`: it stands on a fresh page."""
+def lane_of(
+    runs: Iterable[OfferedRun], lacking: SeqRanges, *, fresh: bool, flight_bytes: int
+) -> Lane:
+    """Where `lacking` of an offered log goes; `fresh`: it stands on a fresh page.
+
+    `flight_bytes`: what the line takes (pacing.py).
+    """
     lacked = [run for run in runs if lacking.meets(run.first, run.end)]
-    if any(run.largest_bytes > FRAME_BYTES_MAX for run in lacked):
+    if any(run.largest_bytes > min(FRAME_BYTES_MAX, flight_bytes) for run in lacked):
         return Lane.BULK
     is_small = lacking.count <= FRESH_SEQS_LOG_MAX
     return Lane.FRESH if fresh and is_small else Lane.FEED
@@ -78,9 +83,13 @@ class Budget:
         copied.take(self.seqs, self.bytes)
         return copied
 
-    def room_seqs(self, size_guess_bytes: int) -> int:
-        """How many more blobs of about this size may be asked for; one at least when none is."""
-        by_bytes = (BYTES_MAX[self._lane] - self.bytes) // size_guess_bytes
+    def room_seqs(self, size_guess_bytes: int, *, flight_bytes: int) -> int:
+        """How many more blobs of about this size may be asked for; one at least when none is.
+
+        `flight_bytes`: what the line takes (pacing.py).
+        """
+        bytes_max = min(BYTES_MAX[self._lane], flight_bytes)
+        by_bytes = max(bytes_max - self.bytes, 0) // size_guess_bytes
         if not self.seqs:
             by_bytes = max(by_bytes, 1)
         return min(by_bytes, SEQS_MAX[self._lane] - self.seqs)

@@ -49,8 +49,10 @@ from meshbox.core.session.frames import (
     Offers,
     PageRanges,
     Settled,
+    Want,
 )
 from meshbox.core.session.lanes import Lane
+from meshbox.core.session.pacing import Credit
 from meshbox.core.session.pages import Closing, OpenLog, OpenPage, OpenPages
 from meshbox.core.session.refill import Refill
 from meshbox.core.topics import Carried
@@ -93,6 +95,7 @@ class FeedReader:
         self._assembly = Assembly(peer, beginnings)
         self._commits: dict[int, _Commit] = {}
         self._asker = Asker(peer, ledger, self._pages)
+        self._credit = Credit()
         self._heard_ms = now_ms
         self._retry_ms = now_ms
         self._gone_ranges = 0
@@ -154,22 +157,27 @@ class FeedReader:
                 log.asked_node_ms = result.now_ms
                 wants.append(PageRanges(place, ask))
                 begun += self._assembly.named(place, log.log, ask)
-        frames = want_frames(page.number, wants, begun)
+        credit = self._credit.give(self._asker.flight.bytes) if wants else 0
+        frames = want_frames(page.number, wants, begun, credit)
         effects: list[Effect] = [Send(frame) for frame in frames]
         return effects + self._close_pages(now_ms=now_ms) + self._ask_more(page)
 
     def blobs(self, frame: Blobs, *, now_ms: int) -> list[Effect]:
         """Blobs, or a part of one, arrived."""
         self._heard_ms = self.progress_ms = now_ms
+        self._asker.flight.came(sum(len(part.data) for part in frame.parts), now_ms=now_ms)
         whole: list[ReceivedBlob] = []
         taken: dict[tuple[int, int], list[int]] = {}
-        anew = False
+        anew, in_parts = False, None
         for part in frame.parts:
             page, log = self._pages.answered(part.page, part.log)
             seqs = taken.setdefault((part.page, part.log), [])
             if part.seq not in log.asked or (seqs and part.seq <= seqs[-1]):
                 raise BlobUnasked(f"blob {part.seq} of a log was not asked for")
             self._ledger.answered(self._peer, log.log, gained=EMPTY, now_ms=now_ms)
+            if len(part.data) < part.size_bytes:
+                self._credit.came(len(part.data))
+                in_parts = part.page
             data = self._assembly.add(part, log.log, now_ms=now_ms)
             if isinstance(data, Unfinished):
                 if data is Unfinished.ANEW:
@@ -188,7 +196,8 @@ class FeedReader:
                     data,
                 )
             )
-        effects = self._commit(whole, taken) if whole else []
+        effects = [] if in_parts is None else self._give_credit(in_parts)
+        effects += self._commit(whole, taken) if whole else []
         return effects + self._ask_everywhere() if anew else effects
 
     def gone(self, frame: Gone, *, now_ms: int) -> list[Effect]:
@@ -281,6 +290,11 @@ class FeedReader:
         log.asked -= ranges
         log.answered |= ranges
         page.set_open(log, log.open - ranges)
+
+    def _give_credit(self, page: int) -> list[Effect]:
+        """Lets the peer go on with a blob in parts of its `page`."""
+        given = self._credit.give(self._asker.flight.bytes)
+        return [Send(Want(page, (), credit=given))] if given else []
 
     def _take_back(self, page: OpenPage, part: BlobPart) -> None:
         """What was asked for came, and must be asked for again."""

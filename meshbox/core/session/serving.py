@@ -1,7 +1,8 @@
 """The peer's wants, served: blobs read, sent in frames, and told gone where they are not held.
 
 Wants are served in the order they came, but in lanes (lanes.py): those of fresh pages first, and a
-blob too large for a frame goes in parts by turns with what other logs have. Within a log nothing
+blob too large for a frame, as large as the line takes (pacing.py), goes in parts by turns with what
+other logs have. Within a log nothing
 overtakes: what follows a large blob follows it into the BULK lane.
 
 A lane reads the store once at a time, and none reads while more than `FRAMES_UNSENT_MAX` answers
@@ -22,6 +23,7 @@ from meshbox.core.session.effects import BlobsRead, Effect, HeldBlob, ReadBlobs,
 from meshbox.core.session.frames import Begun, BlobPart, Blobs, Gone, PageRanges, Want
 from meshbox.core.session.lanes import SEQS_ALL_MAX, Lane
 from meshbox.core.session.offering import OfferedPage
+from meshbox.core.session.pacing import frame_bytes
 
 FRAMES_UNSENT_MAX = 2
 """Answers to wants that wait to be written before more is read: one on its way, one behind it."""
@@ -92,9 +94,15 @@ class WantServer:
         self._part_offset = 0
         self._part_asked = False
         self._frames_unsent = 0
+        self._frame_bytes = FRAME_BYTES_MAX
+        self._credit: int | None = None
+        """Bytes of parts that may still be sent; None: as many as there are."""
 
     def want(self, frame: Want, page: OfferedPage) -> list[Effect]:
         """The peer asks for ranges of an offered page."""
+        if frame.credit:
+            self._credit = (self._credit or 0) + frame.credit
+            self._frame_bytes = frame_bytes(frame.credit)
         bulk_logs = self._bulk.logs()
         lane = Lane.FRESH if page.fresh else Lane.FEED
         for place, ranges in frame.logs:
@@ -139,6 +147,8 @@ class WantServer:
             return [self._gone(wanted, SeqRanges.single(blob.seq)), *self._pump()]
         part = _part(wanted, blob, request.offset, data)
         self._part_offset = request.offset + len(data)
+        if self._credit is not None:
+            self._credit -= len(data)
         if self._part_offset >= blob.size_bytes:
             self._bulk.ready.popleft()
             self._part_offset = 0
@@ -172,8 +182,11 @@ class WantServer:
         return None
 
     def _bulk_may_go_on(self) -> bool:
-        """Whether no part is being read, and what goes before the next blob was sent."""
-        log = self._bulk.ready[0][0].log
+        """Whether no part is being read, the next may be sent, and what goes before it was."""
+        wanted, blob = self._bulk.ready[0]
+        if blob.data is None and self._credit is not None and self._credit <= 0:
+            return False
+        log = wanted.log
         before = self._queues[Lane.FEED].ready
         return not self._part_asked and all(wanted.log != log for wanted, _ in before)
 
@@ -182,10 +195,10 @@ class WantServer:
         if blob.data is None:
             self._part_asked = True
             self._part_offset = self._part_offset or wanted.begins_at(blob)
-            size = min(FRAME_BYTES_MAX, blob.size_bytes - self._part_offset)
+            size = min(self._frame_bytes, blob.size_bytes - self._part_offset)
             return ReadPart(blob, self._part_offset, size)
         parts: list[BlobPart] = []
-        room_bytes = FRAME_BYTES_MAX
+        room_bytes = self._frame_bytes
         while queue.ready and len(parts) < FRAME_BLOBS_MAX:
             wanted, blob = queue.ready[0]
             if blob.data is None or (parts and len(blob.data) > room_bytes):
@@ -203,7 +216,7 @@ class WantServer:
             tuple((wanted.log, wanted.ranges) for wanted in queue.read),
             FRAME_BLOBS_MAX,
             FRAME_BYTES_MAX,
-            FRAME_BYTES_MAX,
+            self._frame_bytes,
         )
         return queue.request
 

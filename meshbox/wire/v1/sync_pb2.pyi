@@ -595,7 +595,12 @@ class Want(_message.Message):
     PAGE_FIELD_NUMBER: _builtins.int
     LOGS_FIELD_NUMBER: _builtins.int
     BEGUN_FIELD_NUMBER: _builtins.int
+    CREDIT_FIELD_NUMBER: _builtins.int
     page: _builtins.int
+    credit: _builtins.int
+    """Bytes of blobs in parts that may be sent beyond those allowed before. Until a reader names some
+    there is no limit; from then on the sender waits for more once it has sent them, a part over.
+    """
     @_builtins.property
     def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogRanges]: ...
     @_builtins.property
@@ -608,10 +613,11 @@ class Want(_message.Message):
         page: _builtins.int = ...,
         logs: _abc.Iterable[Global___LogRanges] | None = ...,
         begun: _abc.Iterable[Global___Begun] | None = ...,
+        credit: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "logs", b"logs", "page", b"page"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun", b"begun", "credit", b"credit", "logs", b"logs", "page", b"page"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
