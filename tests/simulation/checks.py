@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from meshbox.core import limits
 from meshbox.core.ids import BlobClass, LogKey, NodeId
@@ -229,6 +229,13 @@ def check_wants(truth: Truth, name: str, sync: SyncService) -> None:
             truth.breaks("unbounded", f"{asked} numbers asked at {name}")
         if runner._outbox.qsize() > limits.FRAMES_UNWRITTEN_MAX + 8:
             truth.breaks("unbounded", f"frames at {name}")
+
+
+def check_blame(truth: Truth, name: str, sync: SyncService, honest: Container[NodeId]) -> None:
+    """Nobody who keeps the rules is found to break them, and kept out for it."""
+    for status in sync.peers():
+        if status.misbehaved and status.node_id in honest:
+            truth.breaks("blamed", f"{status.node_id[:6]} at {name}")
 
 
 def _held(record: LogRecord) -> Iterator[tuple[int, Run]]:

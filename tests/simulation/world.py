@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from meshbox.core.ids import NodeId
 from meshbox.identity.key import Identity
-from tests.simulation.checks import MachineWatch, check_wants, unseen
+from tests.simulation.checks import MachineWatch, check_blame, check_wants, unseen
 from tests.simulation.clocks import MachineClock, TrueTime
 from tests.simulation.disk import Disk
 from tests.simulation.loop import Owner
@@ -153,6 +153,10 @@ class World:
             if machine.process is not None:
                 machine.watch.audit(machine.process.store)
                 check_wants(self.truth, machine.name, machine.process.sync)
+                check_blame(self.truth, machine.name, machine.process.sync, self._honest())
+
+    def _honest(self) -> set[NodeId]:
+        return {machine.node_id for machine in self.machines}
 
     def unconnected(self) -> list[str]:
         """Which of those that know each other have no session, or have not settled everything."""

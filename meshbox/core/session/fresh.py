@@ -3,7 +3,8 @@
 While pages of the feed are on their way (sending.py), a second reader of the feed begins at its
 end and offers what changes from then on, in fresh pages. They bear no cursor, since what lies
 before them is not settled; the feed comes to the same logs later, and what is seen by then costs
-an offer and nothing more. So between logs the newest goes first, and nothing is passed over.
+an offer and nothing more. So between logs the newest goes first, and nothing is passed over. What
+other peers brought, and is no news to this one (relaying.py), is left to the feed.
 
 | state   | event              | what follows                                          |
 |---------|--------------------|-------------------------------------------------------|
@@ -11,6 +12,8 @@ an offer and nothing more. So between logs the newest goes first, and nothing is
 |         |                    | knows where it stood, its change is awaited: AWAITING |
 | FINDING | found              | AWAITING                                              |
 | AWAITING| the feed moved     | a page is read: READING                               |
+| AWAITING| the feed moved,    | FULL                                                  |
+|         | but no room        |                                                       |
 | READING | page read          | it is offered; then FULL, READING again or AWAITING   |
 | FULL    | fresh page settled | READING                                               |
 | any     | close              | CLOSED: what was asked of the shell is not heard      |
@@ -30,6 +33,7 @@ from meshbox.core.session.effects import (
     Request,
 )
 from meshbox.core.session.offering import NO_CURSOR, OfferedPages
+from meshbox.core.session.relaying import Relaying
 
 
 class FreshState(Enum):
@@ -45,9 +49,10 @@ class FreshState(Enum):
 class FreshOffers:
     """Offers fresh changes of our feed to one peer."""
 
-    def __init__(self, pages: OfferedPages) -> None:
+    def __init__(self, pages: OfferedPages, relaying: Relaying) -> None:
         self.state = FreshState.CLOSED
         self._pages = pages
+        self._relaying = relaying
         self._cursor = NO_CURSOR
         self._asked: Request | None = None
 
@@ -81,12 +86,10 @@ class FreshOffers:
         if result is None:
             return self._read_on()
         self._cursor = result.cursor
-        logs = self._pages.of(result.records, retention=result.retention, now_ms=result.now_ms)
+        news = self._relaying.fresh(result.records)
+        logs = self._pages.of(news, retention=result.retention, now_ms=result.now_ms)
         offers = [self._pages.offer(logs, NO_CURSOR, fresh=True)] if logs else []
-        if not self._pages.has_fresh_room:
-            self.state, self._asked = FreshState.FULL, None
-            return offers
-        if result.more:
+        if result.more or not self._pages.has_fresh_room:
             return offers + self._read_on()
         return offers + self._ask(FreshState.AWAITING, AwaitChange(result.view, fresh=True))
 
@@ -95,6 +98,9 @@ class FreshOffers:
         return self._read_on() if self.state is FreshState.FULL else []
 
     def _read_on(self) -> list[Effect]:
+        if not self._pages.has_fresh_room:  # Those of an earlier opening may be on their way yet.
+            self.state, self._asked = FreshState.FULL, None
+            return []
         request = ReadFeed(self._cursor, PAGE_LOGS_MAX, PAGE_RUNS_MAX, fresh=True)
         return self._ask(FreshState.READING, request)
 

@@ -9,8 +9,10 @@ from meshbox.core.session.asking import Asker
 from meshbox.core.session.claims import PeerClaims
 from meshbox.core.session.comparing import Comparison
 from meshbox.core.session.effects import Compared
+from meshbox.core.session.offering import OfferedPages
 from meshbox.core.session.pages import Closing, OpenPages
 from meshbox.core.session.reading import FeedReader
+from meshbox.core.session.relaying import Relaying
 from meshbox.core.wants import WantLedger
 from tests.simulation.planting import Defects
 
@@ -96,3 +98,18 @@ def _(unclaimed: Any) -> Any:
         return () if log in self._logs else unclaimed(self, log, runs)
 
     return naive
+
+
+@SETTLING.defect("fresh pages are sent without room for them", OfferedPages, "has_fresh_room")
+def _(_: Any) -> Any:
+    return property(lambda self: True)
+
+
+@SETTLING.defect("a cursor passes what is held back", Relaying, "sift")
+def _(sift: Any) -> Any:
+    def passing(self: Relaying, records: Any, *, after: bytes | None) -> Any:
+        found = sift(self, records, after=after)
+        self.held = None
+        return found
+
+    return passing
