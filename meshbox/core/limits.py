@@ -259,9 +259,13 @@ CURSOR_OWED_MS: Final = 1_000
 """Milliseconds after which a peer is given the cursor behind changes that were all its own: those
 of so long share one, since each costs the peer a write to disk."""
 
-RELAYS_WAIT_MS: Final = 500
-"""Milliseconds that what a peer brought is kept from other peers that get it from there themselves:
-half of the second in which a blob should be everywhere, should they get it no more."""
+RELAYS_WAIT_MS: Final = 200
+"""Milliseconds that what a peer brought is kept from other peers that get it from there themselves,
+by the side that dialled."""
+
+RELAYS_WAIT_LONG_MS: Final = 600
+"""The same for the side that was dialled, which has been told by then: less than the second in
+which a blob should be everywhere, should they get it no more."""
 
 RELAYS_VAIN: Final = 3
 """Pages of what peers brought, settled in a row without a want, after which the next one waits."""

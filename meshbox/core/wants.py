@@ -6,11 +6,11 @@ All methods are plain calls from one thread; time comes in as monotonic millisec
 
 Rules (design.md 4.12, 9): a log is asked of one peer at a time, so that it grows in ascending
 order; an owner that is silent for `WANT_PATIENCE_MS` loses the log to the next peer that offers
-it, unless that one usually takes a good part of this time itself, or the owner does: when all are
-slow, or we are, asking another makes nothing quicker, and everything come twice. When a session
-ends, its logs are free at once. While a log is being filled, fetches stop below the lowest number
-wanted: as long as it gains, at most `FILLING_HOLD_MS_MAX` a day, and not for the sake of a peer
-that broke a promise in it.
+it, unless that one usually takes a good part of this time itself, or the owner does, or answers
+for other logs meanwhile: when all are slow, or we are, asking another makes nothing quicker, and
+everything come twice. When a session ends, its logs are free at once. While a log is being filled,
+fetches stop below the lowest number wanted: as long as it gains, at most `FILLING_HOLD_MS_MAX` a
+day, and not for the sake of a peer that broke a promise in it.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class WantLedger:
     """The wants of one node. Memory: the unsettled pages of the connected peers."""
 
     __slots__ = (
-        *("_gained", "_gained_all", "_holds", "_logs", "_typical_ms", "_ways", "_woken"),
-        "gains",
+        *("_gained", "_gained_all", "_heard_ms", "_holds", "_logs", "_typical_ms", "_ways"),
+        *("_woken", "gains"),
     )
 
     def __init__(self, ways: Mapping[str, WayOut] = NO_WAYS) -> None:
@@ -84,6 +84,8 @@ class WantLedger:
         self._logs: dict[LogId, _LogWants] = {}
         self._holds: OrderedDict[LogId, _Hold] = OrderedDict()
         self._woken: set[NodeId] = set()
+        self._heard_ms: OrderedDict[NodeId, int] = OrderedDict()
+        """When a peer answered last, whatever for."""
         self._typical_ms: OrderedDict[NodeId, float] = OrderedDict()
         """From asking a peer to its first blob being stored: a moving average."""
 
@@ -105,11 +107,12 @@ class WantLedger:
         but for a log of which it brought something last.
         If not, `take_woken` names it when the log is free; without a word from the owner another
         claim succeeds after `WANT_PATIENCE_MS`, `WANT_TYPICAL_TIMES` the time that `peer` usually
-        takes, or as often that of the owner, up to `WANT_PATIENCE_SLOW_MS`.
+        takes, or as often that of the owner, up to `WANT_PATIENCE_SLOW_MS`, which is also for an
+        owner that answered anything within `WANT_PATIENCE_MS`.
         """
         wants = self._logs[log]
         taken = wants.owner is not None and wants.owner != peer
-        if taken and now_ms - wants.heard_ms < self._patience_ms(peer, wants.owner):
+        if taken and now_ms - wants.heard_ms < self._patience_ms(peer, wants.owner, now_ms):
             return False
         if not self._is_due(peer, log, wants, now_ms):
             return False
@@ -122,6 +125,10 @@ class WantLedger:
 
     def answered(self, peer: NodeId, log: LogId, *, gained: SeqRanges, now_ms: int) -> None:
         """`peer` answered; `gained` are numbers that are now stored: nobody's lacking any more."""
+        self._heard_ms[peer] = now_ms
+        self._heard_ms.move_to_end(peer)
+        if len(self._heard_ms) > SYNC_STREAMS_MAX:
+            self._heard_ms.popitem(last=False)
         if gained:
             self._count_gain(log)
         wants = self._logs.get(log)
@@ -229,10 +236,14 @@ class WantLedger:
         for wants in self._logs.values():
             wants.heard_ms += late_ms
 
-    def _patience_ms(self, peer: NodeId, owner: NodeId | None) -> float:
-        usual_ms = self._typical_ms.get
-        owner_ms = WANT_TYPICAL_TIMES * usual_ms(owner, 0.0) if owner is not None else 0.0
-        peer_ms = WANT_TYPICAL_TIMES * usual_ms(peer, 0.0)
+    def _patience_ms(self, peer: NodeId, owner: NodeId | None, now_ms: int) -> float:
+        peer_ms = WANT_TYPICAL_TIMES * self._typical_ms.get(peer, 0.0)
+        owner_ms = 0.0
+        if owner is not None:
+            owner_ms = WANT_TYPICAL_TIMES * self._typical_ms.get(owner, 0.0)
+            heard_ms = self._heard_ms.get(owner)
+            if heard_ms is not None and now_ms - heard_ms < WANT_PATIENCE_MS:
+                owner_ms = WANT_PATIENCE_SLOW_MS
         return max(WANT_PATIENCE_MS, peer_ms, min(owner_ms, WANT_PATIENCE_SLOW_MS))
 
     def _learn(self, peer: NodeId, wants: _LogWants, now_ms: int) -> None:

@@ -519,7 +519,7 @@ async def test_wants_are_spread_over_those_who_hold_a_log(monkeypatch: pytest.Mo
         wire_b.thaw()
         assert len(await equal(a, b, c)) == 3_000
         await until(lambda: sum(status.blobs_in for status in c.service.peers()) == 3_000)
-        assert min(status.blobs_in for status in c.service.peers()) > 0
+        assert min(status.blobs_in for status in c.service.peers()) > 3_000 // 4
         assert [status.duplicates_in for status in c.service.peers()] == [0, 0]
 
 

@@ -103,8 +103,8 @@ class FeedSender:
         """The feed's counter when `_cursor` was read."""
         self._pages = OfferedPages(claims, carried)
         self._claims = claims
-        self._relaying = Relaying(ledger)
-        self._fresh = FreshOffers(self._pages)
+        self._relaying = Relaying(ledger, is_dialler=is_dialler)
+        self._fresh = FreshOffers(self._pages, self._relaying)
         self._asked: deque[LogKey] = deque()
         """What the peer asked for by name, and is not read yet."""
         self._answering = False

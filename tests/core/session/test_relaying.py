@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshbox.core.ids import BlobClass, LogId, Namespace, parse_author, parse_topic
-from meshbox.core.limits import RELAYS_WAIT_MS
+from meshbox.core.limits import RELAYS_WAIT_LONG_MS
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.session.effects import AwaitChange
 from tests.core.session.model import ModelNode, Pair
@@ -71,8 +71,8 @@ def test_what_a_peer_gets_from_elsewhere_waits_and_what_is_new_does_not() -> Non
     world.pair.run()
     assert world.right_has(501)
     assert (log_of(500), world.seq - 1) not in world.right.blobs
-    world.pair.tick(RELAYS_WAIT_MS)
-    world.pair.tick(RELAYS_WAIT_MS)
+    for _ in range(2):
+        world.pair.tick(RELAYS_WAIT_LONG_MS)
     world.pair.run()
     assert world.right.blobs == world.left.blobs
 
@@ -111,7 +111,7 @@ def test_nothing_is_passed_whatever_waits_and_whenever_it_is_cut(
             case "bring" | "to both":
                 world.bring(number, to_both=step == "to both")
             case "tick":
-                world.pair.tick(RELAYS_WAIT_MS // 2)
+                world.pair.tick(RELAYS_WAIT_LONG_MS // 2)
             case "step":
                 world.pair.step()
             case "run":
