@@ -5,9 +5,9 @@
        └──── 2 s, or at once when the ──────┴──────── a fault of the server ──────┘
              network changes; longer, doubling, for a server that answers wrongly
 
-Every topic known here is asked about each `POLL_MS`, and at once when something of it changed
-here; one request at a time, with pauses that grow with what the answers take. Of several nodes of
-a LAN with the same server all but one wait (core/way_out.py), a rank a topic.
+Every topic known here is asked about again and again (turns.py), and at once when something of it
+changed here; one request at a time, with pauses that grow with what the answers take. Of several
+nodes of a LAN with the same server all but one wait (core/way_out.py), a rank a topic.
 """
 
 from __future__ import annotations
@@ -42,11 +42,9 @@ from meshbox.sync.bridge.exchanging import Exchanged, Exchanging
 from meshbox.sync.bridge.memory import Memory
 from meshbox.sync.bridge.telling import Telling
 from meshbox.sync.bridge.topics import KnownTopics
-from meshbox.sync.bridge.turns import Turns
+from meshbox.sync.bridge.turns import POLL_MS, Turns, poll_ms
 from meshbox.sync.probing import PROBE_S, Probe
 
-POLL_MS: Final = 2_000
-"""Milliseconds after which a topic is asked about again: as the apps of today do."""
 GAP_S: Final = 0.25
 """Seconds between two requests at least."""
 GAP_TIMES: Final = 4
@@ -87,6 +85,7 @@ class Bridge:
         self._probe = Probe(self._failed)
         self._turns = Turns()
         self._changed: dict[Topic, int] = {}
+        self._news_ms: dict[Topic, int] = {}
         self._since_ms = 0
         self._batch = TOPICS_AT_ONCE
         self._woken = asyncio.Event()
@@ -119,7 +118,7 @@ class Bridge:
         return self._told.mailbox(self._server)
 
     def _note_change(self, topic: Topic) -> None:
-        now_ms = _now_ms()
+        now_ms = self._news_ms[topic] = _now_ms()
         since_ms = self._changed.setdefault(topic, now_ms)
         due_ms = self._way.due_ms(_key(topic), since_ms=since_ms, now_ms=now_ms)
         self._turns.hasten(topic, due_ms)
@@ -226,7 +225,9 @@ class Bridge:
                     self._way.acting(key, now_ms=now_ms)
                 else:
                     self._way.shown(key, now_ms=now_ms)
-            due_ms = self._way.due_ms(key, since_ms=now_ms + POLL_MS, now_ms=now_ms)
+            quiet_ms = now_ms - self._news_ms.get(topic, self._since_ms)
+            asks_ms = now_ms + poll_ms(quiet_ms=quiet_ms)
+            due_ms = self._way.due_ms(key, since_ms=asks_ms, now_ms=now_ms)
             self._turns.hasten(topic, now_ms if topic in done.again else due_ms)
 
     def _too_much(self, topics: list[Topic], error: MeshboxError) -> None:

@@ -16,6 +16,7 @@ from meshbox.core.topics import ALL_TOPICS
 from meshbox.core.way_out import WayOut
 from meshbox.storage.interface import MailboxStore
 from meshbox.sync.bridge import bridge as module
+from meshbox.sync.bridge import turns
 from meshbox.sync.bridge.bridge import Bridge
 from meshbox.sync.bridge.topics import KnownTopics
 from tests.contract.material import blob, held, log_of, put
@@ -27,6 +28,8 @@ Content = dict[tuple[str, str], dict[int, bytes]]
 
 def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounds follow each other quickly."""
+    monkeypatch.setattr(turns, "POLL_MS", 20)
+    monkeypatch.setattr(turns, "POLL_MS_MAX", 20)
     monkeypatch.setattr(module, "POLL_MS", 20)
     monkeypatch.setattr(module, "GAP_S", 0.0)
     monkeypatch.setattr(module, "GAP_TIMES", 0)
