@@ -219,6 +219,8 @@ def _faults(url: str) -> Iterator[None]:
         raise PeerUnreachable(f"{url}: the connection was lost in the middle") from error
     except aiohttp.ClientResponseError as error:
         raise ServerGarbled(f"{url}: what it answers is not HTTP") from error
+    except aiohttp.ClientConnectorError as error:
+        raise PeerUnreachable(f"{url}: {error.os_error.strerror or 'no connection'}") from error
     except (aiohttp.ClientError, OSError) as error:
         raise PeerUnreachable(f"{url}: {error}") from error
 

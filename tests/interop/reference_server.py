@@ -82,7 +82,7 @@ class ReferenceServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._in_loop(self._runner.cleanup())
+        self._in_loop(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -109,6 +109,13 @@ class ReferenceServer:
         await site.start()
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
+
+    async def _end(self) -> None:
+        await self._runner.cleanup()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     # What comes before and after any handler.
 

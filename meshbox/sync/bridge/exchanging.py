@@ -7,8 +7,11 @@ it has it, nor as had before it is durable here.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
+
+import msgspec
 
 from meshbox.client.mailbox_server import MailboxServer
 from meshbox.core.bridging import bridged
@@ -22,7 +25,7 @@ from meshbox.sync.bridge.bringing import bring
 from meshbox.sync.bridge.memory import Memory
 from meshbox.sync.bridge.passed import Passed
 from meshbox.wire.json_base64 import decode_slices, decoded_bytes_max
-from meshbox.wire.json_logs import BlobText, HeightTree
+from meshbox.wire.json_logs import BlobText, BlobTree, HeightTree
 from meshbox.wire.json_server import Told, blobs_told, check_numbers
 
 _NOT_KEPT: Final = frozenset({Outcome.NO_ROOM, Outcome.REFUSED})
@@ -63,7 +66,7 @@ class Exchanging:
         told = await self._server.get(heights)
         try:
             kept = await self._keep(told, heights, asked, asked_ms=asked_ms)
-            missing = _missing(told, heights)
+            missing = await asyncio.to_thread(_missing, told, heights)
         except (BodyInvalid, BodyMalformed) as error:
             raise ServerGarbled(f"its answer: {error.message}") from error
         wanted: dict[LogId, SeqRanges] = {}
@@ -87,8 +90,8 @@ class Exchanging:
                 continue
             page: list[NewBlob] = []
             size_bytes = 0
-            for text in sorted(blobs_told(told.blobs[topic]), key=_place):
-                blob = self._wanted(text, heights, asked_ms=asked_ms)
+            for text in await asyncio.to_thread(_ordered, told.blobs[topic]):
+                blob = await self._wanted(text, heights, asked_ms=asked_ms)
                 if blob is None:
                     continue
                 page.append(blob)
@@ -99,7 +102,9 @@ class Exchanging:
             kept += await self._commit(page, asked)
         return kept
 
-    def _wanted(self, text: BlobText, heights: HeightTree, *, asked_ms: int) -> NewBlob | None:
+    async def _wanted(
+        self, text: BlobText, heights: HeightTree, *, asked_ms: int
+    ) -> NewBlob | None:
         """The blob, when it was asked for and may be kept."""
         topic = Topic(text.topic)
         if text.seq <= heights[topic].get(text.author, -1):
@@ -112,7 +117,7 @@ class Exchanging:
         if decoded_bytes_max(text.text) > BLOB_BYTES_MAX + 2:
             self._passed.note(topic, text.author, text.seq)
             return None
-        data = b"".join(decode_slices(text.text))
+        data = await _decoded(text.text)
         return NewBlob(log, text.seq, BlobClass.OPAQUE, asked_ms, self._origin, data)
 
     async def _commit(self, page: list[NewBlob], asked: Asked) -> int:
@@ -128,6 +133,21 @@ class Exchanging:
             known = asked.log(log)
             known.got |= SeqRanges(pairs)
         return outcomes.count(Outcome.STORED)
+
+
+async def _decoded(text: msgspec.Raw) -> bytes:
+    """The bytes of a blob; others get their turn between the slices of a large one."""
+    slices: list[bytes] = []
+    for part in decode_slices(text):
+        if slices:
+            await asyncio.sleep(0)
+        slices.append(part)
+    return b"".join(slices)
+
+
+def _ordered(tree: BlobTree) -> list[BlobText]:
+    """All blobs of a topic, ascending within each log; of 10^5 it takes a quarter of a second."""
+    return sorted(blobs_told(tree), key=_place)
 
 
 def _place(text: BlobText) -> tuple[str, int]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from meshbox.client import mailbox_server
 from meshbox.core import way_out
 from meshbox.core.ids import node_id_of
 from meshbox.core.internet import InternetKind, InternetState
@@ -151,3 +154,26 @@ async def test_a_request_that_hangs_ends_when_the_path_changes(
             bridge.network_changed()
             await rounds(server, 3)
             assert bridge.mailbox().state is InternetState.CONNECTED
+
+
+async def test_a_topic_with_too_much_news_is_left_alone_and_the_others_go_on(
+    harness: MemoryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox_server, "SERVER_ANSWER_BYTES_MAX", 20_000)
+    store = await harness.open()
+    topics = [str(number) for number in range(10)]
+    for topic in topics:
+        await deposit(store, topic, "a", 0)
+    events: list[tuple[str, dict[str, Any]]] = []
+    with QuirkyServer() as server:
+        server.put("7", "b", {seq: bytes(1_000) for seq in range(100)})
+        for topic in topics:
+            server.put(topic, "c", contents("c", 0))
+        async with bridged(store, server.url, events=events) as bridge:
+            small = {(topic, "c"): contents("c", 0) for topic in topics if topic != "7"}
+            await equal(store, server, small)
+            await until(lambda: "internet.set_aside" in [event for event, _ in events])
+            await deposit(store, "3", "a", 1)
+            await equal(store, server, {("3", "a"): contents("a", 0, 1)})
+            assert bridge.mailbox().state is InternetState.CONNECTED
+            assert await ours(store, ("7", "b")) == {("7", "b"): {}}
