@@ -279,14 +279,14 @@ async def test_a_disk_below_its_reserve_is_as_a_full_allocation(folder: FolderHa
         used_bytes = sum(store._key_value.disk_bytes() for store in stores)  # type: ignore[attr-defined]
         return 1_000 * SIZE - used_bytes - others_bytes
 
-    store = await folder.open(allocation=Allocation(None, 50 * SIZE), free_bytes=free_bytes)
+    store = await folder.open(allocation=Allocation(None, 200 * SIZE), free_bytes=free_bytes)
     stores.append(store)
     await put(store, *(large(store, seq, X) for seq in range(10)))
     folder.clock.advance(7 * HOUR_MS)
-    others_bytes = 941 * SIZE
+    others_bytes = 791 * SIZE
     assert await put_one(store, large(store, 0, Y)) is Outcome.STORED
     assert 1 <= (await audit(store)).evicted <= 3
-    others_bytes = 970 * SIZE  # More than half of the reserve is gone.
+    others_bytes = 905 * SIZE  # More than half of the reserve is gone.
     with pytest.raises(StoreFull):
         await put(store, large(store, 1, Y))
     others_bytes = 0

@@ -206,8 +206,10 @@ class Writer:
             change = self._database.counts.change
             await patiently(partial(self._evict, incoming))
             if self._database.counts.change == change:
-                return
+                break
             await asyncio.sleep(0)
+        # What went before is being tidied up, which takes space until it is done.
+        await self._eviction.caught_up()
 
     def _newcomers(self, deposits: Sequence[PreparedDeposit]) -> Incoming:
         """What wants to come in and may, when something has to go for it; else nothing."""

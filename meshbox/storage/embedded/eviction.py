@@ -106,8 +106,10 @@ class Eviction:
 
     async def caught_up(self) -> None:
         """Waits, when the store is full, until the disk has back most of what went before."""
+        if not self.full:
+            return
         bound_bytes = self._disk.bound_bytes(self._database.counts.used_bytes)
-        if self.full and bound_bytes is not None:
+        if bound_bytes is not None:
             await self._disk.caught_up(bound_bytes)
 
     def is_needed(self, coming_bytes: int) -> bool:
