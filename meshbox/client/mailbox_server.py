@@ -44,6 +44,7 @@ from meshbox.core.limits import (
     SERVER_MS_MIN,
     SERVER_PAGE_BYTES_MAX,
 )
+from meshbox.core.rate import UNBOUNDED, RateLimit
 from meshbox.wire.json_logs import BLIPS, BLOBS, HeightTree
 from meshbox.wire.json_server import (
     Blobs,
@@ -64,8 +65,17 @@ _IN_A_THREAD_BYTES: Final = 256 * 1024
 class MailboxServer:
     """A server at one address. Made in a running loop; `close` ends it."""
 
-    def __init__(self, address: WebAddress, *, at: Endpoint, trust: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        address: WebAddress,
+        *,
+        at: Endpoint,
+        trust: ssl.SSLContext,
+        incoming: RateLimit = UNBOUNDED,
+        outgoing: RateLimit = UNBOUNDED,
+    ) -> None:
         """`at` is the address that its name has now; `trust` proves its certificate."""
+        self._incoming, self._outgoing = incoming, outgoing
         self.url = str(address)
         connector = aiohttp.TCPConnector(ssl=trust, limit=1, resolver=_Known(at))
         self._session = aiohttp.ClientSession(
@@ -131,6 +141,8 @@ class MailboxServer:
     ) -> bytes:
         """The body of its answer, a success."""
         self.bytes_out += len(body or b"")
+        now_s = asyncio.get_running_loop().time()
+        await asyncio.sleep(self._outgoing.wait_s(len(body or b""), now_s=now_s))
         async with _slow(SERVER_MS_MIN / 1000 + len(body or b"") / SERVER_BYTES_PER_S_MIN):
             with _faults(self.url):
                 response = await self._session.request(
@@ -170,6 +182,7 @@ class MailboxServer:
             if not chunk:
                 return bytes(body)
             self.bytes_in += len(chunk)
+            await asyncio.sleep(self._incoming.wait_s(len(chunk), now_s=loop.time()))
             body += chunk
             if len(body) > bytes_max:
                 response.close()

@@ -91,6 +91,10 @@ class Node:
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_stopping = False
         self._warnings: dict[str, str] = {}
+        self._rates = Rates(
+            incoming=RateLimit(self._settings.sync_rate_in),
+            outgoing=RateLimit(self._settings.sync_rate_out),
+        )
         self._diallers = Diallers()
         self._watch = LoopWatch()
         self._outside: dict[str, Ending] = {}
@@ -204,10 +208,7 @@ class Node:
             node_version=VERSION,
             log=self._log_peers,
             carried=OwnTopics(self._settings.topic),
-            rates=Rates(
-                incoming=RateLimit(self._settings.sync_rate_in),
-                outgoing=RateLimit(self._settings.sync_rate_out),
-            ),
+            rates=self._rates,
             ways_out=names(self._settings.internet),
             on_dialled=lambda host: self._diallers.note(host, read_networks),
             prove=prove if self._settings.introduce else None,
@@ -313,6 +314,7 @@ class Node:
             store=opened.store,
             named=self._settings.topic,
             ways=sync.ways_out.by_name,
+            rates=self._rates,
             log=self._log_peers,
         )
         return Internet(addresses, sync=sync, bridges=bridges)

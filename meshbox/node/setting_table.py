@@ -339,7 +339,7 @@ SETTINGS: Final = (
     ),
     Setting(
         key="sync_rate_in",
-        meaning="Bytes a second taken from other nodes, all together, such as 1MB.",
+        meaning="Bytes a second taken from other mailboxes, all together, such as 1MB.",
         default=UNLIMITED,
         parse=_parse_rate,
         show=_show_limit,
@@ -347,7 +347,7 @@ SETTINGS: Final = (
     ),
     Setting(
         key="sync_rate_out",
-        meaning="Bytes a second given to other nodes, all together, such as 1MB.",
+        meaning="Bytes a second given to other mailboxes, all together, such as 1MB.",
         default=UNLIMITED,
         parse=_parse_rate,
         show=_show_limit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from meshbox.client.mailbox_server import MailboxServer
 from meshbox.core.errors import PeerUnreachable, ServerRefused, ServerUnspoken
 from meshbox.core.internet import WebAddress, parse_internet
 from meshbox.core.limits import RETRY_AFTER_S_MAX
+from meshbox.core.rate import RateLimit
 from meshbox.wire.json_logs import BLIPS, BLOBS
 from tests.sync.bridge.quirky_server import Mood, QuirkyServer
 
@@ -20,10 +22,11 @@ DATE = "Wed, 25 Nov 2026 18:00:00 GMT"
 
 
 @asynccontextmanager
-async def client(url: str) -> AsyncIterator[MailboxServer]:
+async def client(url: str, **bounds: RateLimit) -> AsyncIterator[MailboxServer]:
     address = parse_internet(url)
     assert isinstance(address, WebAddress)
-    made = MailboxServer(address, at=address.endpoint, trust=ssl.create_default_context())
+    trust = ssl.create_default_context()
+    made = MailboxServer(address, at=address.endpoint, trust=trust, **bounds)
     try:
         yield made
     finally:
@@ -94,3 +97,20 @@ async def test_a_server_that_is_gone() -> None:
     async with client(url) as ours:
         with pytest.raises(PeerUnreachable):
             await ours.introduce()
+
+
+async def test_an_operators_bounds_are_kept_to() -> None:
+    rate = 2_000_000
+    blob = bytes(300_000)  # 400 kB as base64: 0.2 s each way.
+    clock = asyncio.get_running_loop().time
+    with QuirkyServer() as server:
+        bounds = {"incoming": RateLimit(rate), "outgoing": RateLimit(rate)}
+        async with client(server.url, **bounds) as ours:
+            await ours.introduce()
+            began_s = clock()
+            for seq in range(4):
+                await ours.store({"t": {"a": {seq: blob}}})
+            stored_s = clock()
+            await ours.get({"t": {}})
+            assert stored_s - began_s > 0.5
+            assert clock() - stored_s > 0.5

@@ -88,7 +88,11 @@ async def test_nodes_of_a_lan_share_a_server(tmp_path: Path) -> None:
             for node in nodes:
                 await wait(partial(holds, node, AUTHOR, 20))
                 await wait(partial(holds, node, "b" * 64, 5))
-            assert server.brought == 20
+            assert (server.brought, server.given) == (20, 5)
+            server.put(TOPIC, "b" * 64, contents("b" * 64, *range(5, 9)))
+            for node in nodes:
+                await wait(partial(holds, node, "b" * 64, 9))
+            assert server.given == 9
             stores = server.stores
             a.kill()
             nodes[0] = await asyncio.to_thread(

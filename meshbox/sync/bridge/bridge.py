@@ -5,9 +5,8 @@
        └──── 2 s, or at once when the ──────┴──────── a fault of the server ──────┘
              network changes; longer, doubling, for a server that answers wrongly
 
-Every topic known here is asked about again and again (turns.py), and at once when something of it
-changed here; one request at a time, with pauses that grow with what the answers take. Of several
-nodes of a LAN with the same server all but one wait (core/way_out.py), a rank a topic.
+Every topic known here is asked about again and again, and at once when something of it changed here
+(schedule.py); one request at a time, with pauses that grow with what the answers take.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from meshbox.core.errors import (
     StoreBusy,
     StoreFailed,
 )
-from meshbox.core.ids import Author, LogId, LogKey, Namespace, Topic
+from meshbox.core.ids import Topic
 from meshbox.core.internet import InternetMailbox, WebAddress
 from meshbox.core.way_out import WayOut
 from meshbox.discovery.routes import source_address
@@ -40,10 +39,11 @@ from meshbox.storage.interface import MailboxStore
 from meshbox.sync.bridge.bringing import FAULT_OF_WHAT_WAS_SENT
 from meshbox.sync.bridge.exchanging import Exchanged, Exchanging
 from meshbox.sync.bridge.memory import Memory
+from meshbox.sync.bridge.schedule import POLL_MS, Schedule
 from meshbox.sync.bridge.telling import Telling
 from meshbox.sync.bridge.topics import KnownTopics
-from meshbox.sync.bridge.turns import POLL_MS, Turns, poll_ms
 from meshbox.sync.probing import PROBE_S, Probe
+from meshbox.sync.runner import Rates
 
 GAP_S: Final = 0.25
 """Seconds between two requests at least."""
@@ -73,20 +73,18 @@ class Bridge:
         store: MailboxStore,
         topics: KnownTopics,
         way: WayOut,
+        rates: Rates,
         log: Log,
         rng: random.Random,
     ) -> None:
         self._address = address
         self._store = store
         self._topics = topics
-        self._way = way
+        self._rates = rates
         self._log = log
         self._rng = rng
         self._probe = Probe(self._failed)
-        self._turns = Turns()
-        self._changed: dict[Topic, int] = {}
-        self._news_ms: dict[Topic, int] = {}
-        self._since_ms = 0
+        self._schedule = Schedule(way)
         self._batch = TOPICS_AT_ONCE
         self._woken = asyncio.Event()
         self._hurried = asyncio.Event()
@@ -99,7 +97,7 @@ class Bridge:
         """Looks for the server from now on."""
         self._topics.listen(self._note_change)
         for topic in self._topics:
-            self._turns.hasten(topic, _now_ms())
+            self._schedule.known(topic, now_ms=_now_ms())
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -118,10 +116,7 @@ class Bridge:
         return self._told.mailbox(self._server)
 
     def _note_change(self, topic: Topic) -> None:
-        now_ms = self._news_ms[topic] = _now_ms()
-        since_ms = self._changed.setdefault(topic, now_ms)
-        due_ms = self._way.due_ms(_key(topic), since_ms=since_ms, now_ms=now_ms)
-        self._turns.hasten(topic, due_ms)
+        self._schedule.changed(topic, now_ms=_now_ms())
         self._woken.set()
 
     async def _run(self) -> None:
@@ -140,14 +135,17 @@ class Bridge:
 
     async def _visit(self, at: Endpoint, trust: ssl.SSLContext) -> None:
         """Exchanges with whoever answers at `at` until it fails."""
-        server = MailboxServer(self._address, at=at, trust=trust)
+        rates = self._rates
+        server = MailboxServer(
+            self._address, at=at, trust=trust, incoming=rates.incoming, outgoing=rates.outgoing
+        )
         self._server = server
         try:
             server_id = await server.introduce()
             memory = Memory(self._store, url=server.url, server_id=server_id)
             self._told.connected()
             self._log("internet.connected", url=server.url, generation=server.dialect.blobs)
-            self._since_ms = _now_ms()
+            self._schedule.began(now_ms=_now_ms())
             path = source_address(at.host)
             exchanging = Exchanging(self._store, server, memory)
             await _first_end(self._exchange_on(exchanging), self._moved(at, path))
@@ -167,7 +165,9 @@ class Bridge:
     async def _exchange_on(self, exchanging: Exchanging) -> None:
         while True:
             await self._await_turn()
-            topics = self._take()
+            topics = self._schedule.take(self._batch, now_ms=_now_ms())
+            if not topics:
+                continue
             loop = asyncio.get_running_loop()
             began_s = loop.time()
             try:
@@ -183,13 +183,14 @@ class Bridge:
             else:
                 self._done(topics, done)
             took_s = loop.time() - began_s
+            self._schedule.typical_ms = took_s * 1000
             await asyncio.sleep(min(max(GAP_S, GAP_TIMES * took_s), GAP_S_MAX))
 
     async def _await_turn(self) -> None:
         """Returns when a topic is due."""
         while True:
             self._woken.clear()
-            next_ms = self._turns.next_ms()
+            next_ms = self._schedule.next_ms()
             wait_s = None if next_ms is None else (next_ms - _now_ms()) / 1000
             if wait_s is not None and wait_s <= 0:
                 return
@@ -197,38 +198,14 @@ class Bridge:
                 async with asyncio.timeout(wait_s):
                     await self._woken.wait()
 
-    def _take(self) -> list[Topic]:
-        topics: list[Topic] = []
-        while len(topics) < self._batch:
-            topic = self._turns.take(now_ms=_now_ms())
-            if topic is None:
-                break
-            topics.append(topic)
-        return topics
-
     def _may_bring(self, topic: Topic) -> bool:
-        """Whether it is this node that brings, by now."""
-        now_ms = _now_ms()
-        since_ms = self._changed.get(topic, self._since_ms)
-        return now_ms >= self._way.due_ms(_key(topic), since_ms=since_ms, now_ms=now_ms)
+        return self._schedule.may_bring(topic, now_ms=_now_ms())
 
     def _done(self, topics: list[Topic], done: Exchanged) -> None:
         self._failures = 0
         self._batch = min(self._batch * 2, TOPICS_AT_ONCE)
         self._told.exchanged(kept=done.kept, brought=done.brought)
-        now_ms = _now_ms()
-        for topic in topics:
-            key = _key(topic)
-            if topic in self._changed and self._may_bring(topic):
-                del self._changed[topic]
-                if topic in done.brought_of:
-                    self._way.acting(key, now_ms=now_ms)
-                else:
-                    self._way.shown(key, now_ms=now_ms)
-            quiet_ms = now_ms - self._news_ms.get(topic, self._since_ms)
-            asks_ms = now_ms + poll_ms(quiet_ms=quiet_ms)
-            due_ms = self._way.due_ms(key, since_ms=asks_ms, now_ms=now_ms)
-            self._turns.hasten(topic, now_ms if topic in done.again else due_ms)
+        self._schedule.done(topics, brought=done.brought_of, again=done.again, now_ms=_now_ms())
 
     def _too_much(self, topics: list[Topic], error: MeshboxError) -> None:
         """Fewer topics the next time; one that is at fault alone is left alone for long."""
@@ -243,11 +220,10 @@ class Bridge:
             self._return(topics, after_ms=POLL_MS)
             raise error
         self._log("internet.set_aside", url=str(self._address), detail=error.message)
-        self._return(topics, after_ms=ASIDE_MS)
+        self._return(topics, after_ms=ASIDE_MS, aside=True)
 
-    def _return(self, topics: list[Topic], *, after_ms: int) -> None:
-        for topic in topics:
-            self._turns.hasten(topic, _now_ms() + after_ms)
+    def _return(self, topics: list[Topic], *, after_ms: int, aside: bool = False) -> None:
+        self._schedule.returned(topics, after_ms=after_ms, now_ms=_now_ms(), aside=aside)
 
     def _failed(self, error: MeshboxError) -> None:
         if self._told.failed(error):
@@ -286,11 +262,6 @@ async def _first_end(*works: Coroutine[None, None, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _key(topic: Topic) -> LogKey:
-    """What the nodes of a LAN are ranked by: a server is asked about whole topics."""
-    return LogId(Namespace.LOGS, topic, Author("")).key
 
 
 def _now_ms() -> int:

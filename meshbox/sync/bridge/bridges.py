@@ -13,6 +13,7 @@ from meshbox.core.way_out import WayOut
 from meshbox.storage.interface import MailboxStore
 from meshbox.sync.bridge.bridge import Bridge, Log
 from meshbox.sync.bridge.topics import KnownTopics
+from meshbox.sync.runner import NO_BOUND, Rates
 
 
 class Bridges:
@@ -25,6 +26,7 @@ class Bridges:
         store: MailboxStore,
         named: Iterable[Topic],
         ways: Mapping[str, WayOut],
+        rates: Rates = NO_BOUND,
         log: Log,
     ) -> None:
         """`named` are the topics that the node carries, if not all; `ways` has each address."""
@@ -36,6 +38,7 @@ class Bridges:
                 store=store,
                 topics=self._topics,
                 way=ways[str(address)],
+                rates=rates,
                 log=log,
                 rng=random.SystemRandom(),
             )

@@ -11,19 +11,7 @@ from typing import Final
 
 from meshbox.core.ids import Topic
 
-POLL_MS: Final = 2_000
-"""Milliseconds after which a topic is asked about again: as the apps of today do."""
-POLL_MS_MAX: Final = 10_000
-"""The same of a topic that is quiet for long: as the apps do with few means."""
-QUIET_SHARE: Final = 60
-"""A topic is asked about each time that it was quiet for one part of so many longer: every 2 s for
-two minutes, every 10 s after ten."""
 _STALE_MAX: Final = 64
-
-
-def poll_ms(*, quiet_ms: int) -> int:
-    """Milliseconds until a topic that was quiet for `quiet_ms` is asked about again."""
-    return min(max(POLL_MS, quiet_ms // QUIET_SHARE), POLL_MS_MAX)
 
 
 class Turns:

@@ -16,9 +16,10 @@ from meshbox.core.topics import ALL_TOPICS
 from meshbox.core.way_out import WayOut
 from meshbox.storage.interface import MailboxStore
 from meshbox.sync.bridge import bridge as module
-from meshbox.sync.bridge import turns
+from meshbox.sync.bridge import schedule
 from meshbox.sync.bridge.bridge import Bridge
 from meshbox.sync.bridge.topics import KnownTopics
+from meshbox.sync.runner import NO_BOUND
 from tests.contract.material import blob, held, log_of, put
 from tests.sync.bridge.quirky_server import QuirkyServer
 
@@ -28,8 +29,8 @@ Content = dict[tuple[str, str], dict[int, bytes]]
 
 def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounds follow each other quickly."""
-    monkeypatch.setattr(turns, "POLL_MS", 20)
-    monkeypatch.setattr(turns, "POLL_MS_MAX", 20)
+    monkeypatch.setattr(schedule, "POLL_MS", 20)
+    monkeypatch.setattr(schedule, "POLL_MS_MAX", 20)
     monkeypatch.setattr(module, "POLL_MS", 20)
     monkeypatch.setattr(module, "GAP_S", 0.0)
     monkeypatch.setattr(module, "GAP_TIMES", 0)
@@ -55,6 +56,7 @@ async def bridged(
         store=store,
         topics=known,
         way=way or way_of(NODE),
+        rates=NO_BOUND,
         log=lambda event, **fields: told.append((event, fields)),
         rng=random.Random(1),
     )

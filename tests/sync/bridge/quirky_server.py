@@ -62,7 +62,7 @@ class QuirkyStore(ReferenceStore):
     def __init__(self, planted: frozenset[Flaw], *, kept_h: float) -> None:
         super().__init__(planted)
         self.kept_h = kept_h
-        self.brought = 0
+        self.brought = self.given = 0
         self.heights: list[Heights] = []
         self.killed = False
 
@@ -86,7 +86,9 @@ class QuirkyStore(ReferenceStore):
         if self._longest_list(heights) > KILLING:
             self.killed = True
             raise AssertionError("the real server would have died of this height")
-        return super().fetch(heights)
+        tree, missing, more = super().fetch(heights)
+        self.given += sum(len(blobs) for authors in tree.values() for blobs in authors.values())
+        return tree, missing, more
 
     def _longest_list(self, heights: Heights) -> int:
         """How many numbers it would go through for what is missing of one log."""
@@ -162,6 +164,11 @@ class QuirkyServer(ReferenceServer):
     def brought(self) -> int:
         """Blobs that it was brought so far, each as often as it was."""
         return self.data.brought
+
+    @property
+    def given(self) -> int:
+        """Blobs that it gave out so far, each as often as it did."""
+        return self.data.given
 
     def forget(self) -> None:
         """It lost its database, and has a new id."""

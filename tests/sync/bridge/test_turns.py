@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from meshbox.core.ids import Topic
-from meshbox.sync.bridge.turns import Turns, poll_ms
+from meshbox.sync.bridge.turns import Turns
 
 A, B = Topic("a"), Topic("b")
 
@@ -40,11 +39,3 @@ def test_it_is_a_dict_of_due_times(steps: list[tuple[str, int, bool]]) -> None:
             assert model.pop(taken) == first_ms
     assert turns.next_ms() == min(model.values(), default=None)
     assert len(turns) == len(model)
-
-
-def test_what_is_quiet_is_asked_about_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()  # Those that hasten these tests.
-    minutes = (0, 2, 5, 10, 60)
-    assert [poll_ms(quiet_ms=each * 60_000) for each in minutes] == [
-        *(2_000, 2_000, 5_000, 10_000, 10_000)
-    ]
