@@ -6,7 +6,7 @@ here, and an answer that brings and misses nothing teaches nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from meshbox.core.bridging import (
@@ -48,8 +48,10 @@ class Asked:
         self._store = store
         self._memory = memory
         self._logs: dict[LogId, AskedLog] = {}
+        self.empty: frozenset[Topic] = frozenset()
+        """The topics of which nothing is known here."""
 
-    async def heights(self, topics: Iterable[Topic], passed: Passed) -> HeightTree:
+    async def heights(self, topics: Collection[Topic], passed: Passed) -> HeightTree:
         """Looks at what is ours of `topics`; what to ask with.
 
         `AnswerTooLarge` when they have more logs than one request may name.
@@ -60,6 +62,7 @@ class Asked:
         await self._recall(log for log, asked in self._logs.items() if needs_memory(asked.seen))
         if len(self._logs) > BRIDGED_LOGS_MAX:
             raise AnswerTooLarge(f"there are {len(self._logs)} logs to ask about")
+        self.empty = frozenset(topics).difference(log.topic for log in self._logs)
         now_ms = self._store.now_ms()
         tree: HeightTree = {topic: dict(passed.of(topic, now_ms=now_ms)) for topic in topics}
         for log, asked in self._logs.items():

@@ -205,7 +205,13 @@ class Bridge:
         self._failures = 0
         self._batch = min(self._batch * 2, TOPICS_AT_ONCE)
         self._told.exchanged(kept=done.kept, brought=done.brought)
-        self._schedule.done(topics, brought=done.brought_of, again=done.again, now_ms=_now_ms())
+        if not done.kept:
+            for topic in done.empty:
+                self._topics.forget(topic)
+        gone = [topic for topic in topics if topic not in self._topics]
+        self._schedule.done(
+            topics, brought=done.brought_of, again=done.again, gone=gone, now_ms=_now_ms()
+        )
 
     def _too_much(self, topics: list[Topic], error: MeshboxError) -> None:
         """Fewer topics the next time; one that is at fault alone is left alone for long."""

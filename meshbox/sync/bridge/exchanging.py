@@ -41,6 +41,8 @@ class Exchanged(NamedTuple):
     """The topics of these."""
     again: frozenset[Topic]
     """Of these there is more at once."""
+    empty: frozenset[Topic]
+    """Of these nothing was here."""
 
 
 class Exchanging:
@@ -80,7 +82,9 @@ class Exchanging:
         if notes:
             await self._store.commit(Deposit(notes=notes))
         brought = await bring(wanted, asked, store=self._store, server=self._server)
-        return Exchanged(kept, sum(brought.values()), frozenset(brought), frozenset(again))
+        return Exchanged(
+            kept, sum(brought.values()), frozenset(brought), frozenset(again), asked.empty
+        )
 
     async def _keep(self, told: Told, heights: HeightTree, asked: Asked, *, asked_ms: int) -> int:
         """Stores what came; how much of it was new."""

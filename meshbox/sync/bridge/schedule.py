@@ -95,9 +95,11 @@ class Schedule:
         *,
         brought: Collection[Topic],
         again: Collection[Topic],
+        gone: Collection[Topic],
         now_ms: int,
     ) -> None:
-        """They were asked about; of some something was `brought`, of some there is more at once."""
+        """They were asked about; of some something was `brought`, of some there is more at once,
+        and those `gone` are not to be asked about until they change."""
         for topic in topics:
             may_bring = self.may_bring(topic, now_ms=now_ms)
             since_ms = self._asking.pop(topic)
@@ -106,6 +108,9 @@ class Schedule:
                 happened(_key(topic), now_ms=now_ms)
             elif since_ms is not None:
                 self._waits_on(topic, since_ms, now_ms)
+            if topic in gone:
+                self._news_ms.pop(topic, None)
+                continue
             quiet_ms = now_ms - self._news_ms.get(topic, self._began_ms)
             next_ms = self._due_ms(topic, now_ms + poll_ms(quiet_ms=quiet_ms), now_ms)
             self._turns.hasten(topic, now_ms if topic in again else next_ms)

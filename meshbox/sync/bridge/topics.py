@@ -1,4 +1,8 @@
-"""The topics that are known here, and which of them just changed: one look-out for all bridges."""
+"""The topics that are known here, and which of them just changed: one look-out for all bridges.
+
+At most `BRIDGED_TOPICS_MAX`: for a newcomer the one goes in which nothing changed for longest. It
+is known again as soon as something does. One of which the store knows no log any more is forgotten.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +31,20 @@ class KnownTopics:
         """`named` are known whether or not anything of them is here."""
         self._store = store
         self._carried = carried
-        self._known: dict[Topic, None] = dict.fromkeys(named)
+        self._named = frozenset(named)
+        self._known: dict[Topic, None] = dict.fromkeys(sorted(self._named))
         self._listeners: list[Changed] = []
 
     def __iter__(self) -> Iterator[Topic]:
         return iter(tuple(self._known))
+
+    def __contains__(self, topic: Topic) -> bool:
+        return topic in self._known
+
+    def forget(self, topic: Topic) -> None:
+        """Nothing of it is here any more."""
+        if topic not in self._named:
+            self._known.pop(topic, None)
 
     def listen(self, changed: Changed) -> None:
         """`changed` is called with each topic that became known or changed from now on."""
@@ -70,9 +83,9 @@ class KnownTopics:
         ):
             if not self._carried.carries(topic):
                 continue
-            if topic not in self._known:
-                if len(self._known) >= BRIDGED_TOPICS_MAX:
-                    continue
-                self._known[topic] = None
+            self._known.pop(topic, None)
+            if len(self._known) >= BRIDGED_TOPICS_MAX:
+                self.forget(next(known for known in self._known if known not in self._named))
+            self._known[topic] = None
             for changed in self._listeners:
                 changed(topic)

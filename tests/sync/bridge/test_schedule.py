@@ -39,7 +39,7 @@ def second_of_two() -> tuple[Schedule, Topic]:
 
 
 def done(schedule: Schedule, *topics: Topic, now_ms: int, brought: bool = False) -> None:
-    schedule.done(topics, brought=topics if brought else (), again=(), now_ms=now_ms)
+    schedule.done(topics, brought=topics if brought else (), again=(), gone=(), now_ms=now_ms)
 
 
 def test_what_is_quiet_is_asked_about_less_often() -> None:
@@ -71,7 +71,7 @@ def test_what_changes_while_it_is_asked_about_is_asked_about_again() -> None:
 def test_what_there_is_more_of_is_next() -> None:
     schedule = began()
     schedule.take(9, now_ms=0)
-    schedule.done([T], brought=(), again=[T], now_ms=100)
+    schedule.done([T], brought=(), again=[T], gone=(), now_ms=100)
     assert schedule.next_ms() == 100
 
 
@@ -113,3 +113,12 @@ def test_who_is_waited_for_in_vain_is_not_waited_for_any_more() -> None:
     schedule.changed(topic, now_ms=now_ms)
     assert schedule.take(9, now_ms=now_ms) == [topic]
     assert schedule.may_bring(topic, now_ms=now_ms)
+
+
+def test_what_is_gone_has_no_turn_until_it_changes() -> None:
+    schedule = began()
+    schedule.take(9, now_ms=0)
+    schedule.done([T], brought=(), again=(), gone=[T], now_ms=100)
+    assert schedule.next_ms() is None
+    schedule.changed(T, now_ms=500)
+    assert schedule.take(9, now_ms=500) == [T]

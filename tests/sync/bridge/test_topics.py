@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
 
 from meshbox.core.ids import Namespace, Topic
 from meshbox.core.topics import ALL_TOPICS, OwnTopics
 from meshbox.storage.interface import MailboxStore
+from meshbox.sync.bridge import topics as module
 from meshbox.sync.bridge.topics import KnownTopics
 from tests.contract.harness import MemoryHarness
 from tests.contract.material import blob, log_of, put
 from tests.sync.bridge.bridging import deposit
 from tests.sync.nodes import until
+
+
+def is_long(changed: list[str], count: int) -> bool:
+    return len(changed) == count
 
 
 @asynccontextmanager
@@ -41,7 +49,7 @@ async def test_those_of_before_and_those_that_change(harness: MemoryHarness) -> 
         await deposit(store, "last", "a", 0)
         await until(lambda: changed[-1] == "last")
         assert "message" not in changed
-    assert list(known) == ["named", "before", "new", "last"]
+    assert list(known) == ["named", "new", "before", "last"]
 
 
 async def test_what_is_not_carried_is_not_known(harness: MemoryHarness) -> None:
@@ -52,3 +60,19 @@ async def test_what_is_not_carried_is_not_known(harness: MemoryHarness) -> None:
     async with following(known) as changed:
         await until(lambda: changed)
     assert list(known) == ["carried"]
+
+
+async def test_the_one_that_is_quiet_for_longest_goes_for_a_newcomer(
+    harness: MemoryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BRIDGED_TOPICS_MAX", 3)
+    store = await harness.open()
+    known = KnownTopics(store, carried=ALL_TOPICS, named=[Topic("named")])
+    async with following(known) as changed:
+        for count, topic in enumerate(("first", "second", "first", "third"), 1):
+            await deposit(store, topic, "a", count)
+            await until(partial(is_long, changed, count))
+        assert list(known) == ["named", "first", "third"]
+        known.forget(Topic("named"))
+        known.forget(Topic("first"))
+        assert (Topic("named") in known, Topic("first") in known) == (True, False)
