@@ -120,12 +120,11 @@ class Bridge:
         self._woken.set()
 
     async def _run(self) -> None:
-        trust = await asyncio.to_thread(ssl.create_default_context)
         while True:
             try:
                 at = await self._probe.reached([self._address.endpoint])
                 self._told.tries()
-                await self._visit(at, trust)
+                await self._visit(at)
             except MeshboxError as error:
                 self._failed(error)
                 await self._stay_away(error)
@@ -133,9 +132,10 @@ class Bridge:
                 self._log("internet.bug", url=str(self._address), error=repr(error), exc_info=True)
                 await asyncio.sleep(PAUSE_S_MAX)
 
-    async def _visit(self, at: Endpoint, trust: ssl.SSLContext) -> None:
+    async def _visit(self, at: Endpoint) -> None:
         """Exchanges with whoever answers at `at` until it fails."""
         rates = self._rates
+        trust = await asyncio.to_thread(ssl.create_default_context)
         server = MailboxServer(
             self._address, at=at, trust=trust, incoming=rates.incoming, outgoing=rates.outgoing
         )

@@ -31,6 +31,7 @@ class Bridges:
     ) -> None:
         """`named` are the topics that the node carries, if not all; `ways` has each address."""
         topics = tuple(named)
+        self._log = log
         self._topics = KnownTopics(store, carried=OwnTopics(topics), named=topics)
         self._bridges = {
             address: Bridge(
@@ -53,6 +54,7 @@ class Bridges:
         for bridge in self._bridges.values():
             bridge.start()
         self._following = asyncio.create_task(self._topics.run())
+        self._following.add_done_callback(self._ended)
 
     async def stop(self) -> None:
         """Ends what is under way."""
@@ -60,6 +62,10 @@ class Bridges:
             self._following.cancel()
             await asyncio.wait([self._following])
         await asyncio.gather(*(bridge.stop() for bridge in self._bridges.values()))
+
+    def _ended(self, following: asyncio.Task[None]) -> None:
+        if not following.cancelled() and (error := following.exception()) is not None:
+            self._log("internet.bug", url=None, error=repr(error), exc_info=error)
 
     def network_changed(self) -> None:
         """Tries those that are not there at once."""

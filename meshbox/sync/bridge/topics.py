@@ -69,10 +69,13 @@ class KnownTopics:
             await asyncio.sleep(0)
 
     async def _follow(self, cursor: bytes, change: int) -> None:
+        """Until the store was opened anew, and honours the cursor no more."""
         while True:
             change = await self._store.wait_beyond(change)
             more = True
             while more:
+                if not self._store.honours(cursor):
+                    return
                 page = await self._store.feed(cursor, logs_max=_LOGS_A_PAGE)
                 cursor, more = page.cursor, page.more
                 self._note(page.records)

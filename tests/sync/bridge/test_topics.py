@@ -11,6 +11,7 @@ import pytest
 
 from meshbox.core.ids import Namespace, Topic
 from meshbox.core.topics import ALL_TOPICS, OwnTopics
+from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.interface import MailboxStore
 from meshbox.sync.bridge import topics as module
 from meshbox.sync.bridge.topics import KnownTopics
@@ -76,3 +77,20 @@ async def test_the_one_that_is_quiet_for_longest_goes_for_a_newcomer(
         known.forget(Topic("named"))
         known.forget(Topic("first"))
         assert (Topic("named") in known, Topic("first") in known) == (True, False)
+
+
+class OpenedAnew(EmbeddedStore):
+    """A store whose former cursors are not honoured any more."""
+
+    def honours(self, cursor: bytes) -> bool:
+        return False
+
+
+async def test_all_is_read_again_after_a_new_opening(harness: MemoryHarness) -> None:
+    harness.store_class = OpenedAnew
+    store = await harness.open()
+    await deposit(store, "t", "a", 0)
+    async with following(KnownTopics(store, carried=ALL_TOPICS, named=[])) as changed:
+        await until(lambda: changed == ["t"])
+        await deposit(store, "u", "a", 0)
+        await until(lambda: "u" in changed)
