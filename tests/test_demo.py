@@ -144,7 +144,12 @@ def test_it_is_short_and_plain_where_there_is_no_modern_terminal(tmp_path: Path)
 
 @pytest.mark.parametrize(
     "options",
-    [["--block-sync", "west"], ["--patience", "0"], ["--islands", "--docker"], ["--nonsense"]],
+    [
+        ["--block-sync", "west"],
+        ["--patience", "0"],
+        ["--islands", "--block-sync", "south"],
+        ["--nonsense"],
+    ],
 )
 def test_wrong_use_is_told(tmp_path: Path, options: list[str]) -> None:
     status, _, err = run_demo(tmp_path, *options)

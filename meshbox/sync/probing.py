@@ -34,8 +34,9 @@ ADDRESSES_MAX: Final = 4
 """Addresses of one name that are tried."""
 TRIES_MAX: Final = 64
 """Connections under way: beyond these a look adds none."""
-RESOLUTIONS_MAX: Final = 3
-"""Threads that wait for the resolver."""
+RESOLUTIONS_MAX: Final = 10
+"""Threads that wait for the resolver: it gives up after 20 s without an answer, and each look
+asks anew, since a question that was sent before the line's return stays unanswered."""
 
 _GRPC_PROTOCOL: Final = "h2"
 

@@ -34,17 +34,16 @@ is noticed within 8 s."""
 PING_TIMEOUT_MS: Final = 3_000
 """Milliseconds that its ping may stay unanswered."""
 
-SERVER_KEEPALIVE_MS: Final = 4_000
-"""The same of the side that was dialled. It cannot tell a neighbour from one behind a line of which
-a ping takes seconds; so it asks earlier and waits longer, and takes 10 s in all."""
+SLOW_KEEPALIVE_MS: Final = 4_000
+"""The same of a dialler of a far peer, and of the side that was dialled, which cannot tell such a
+one from a neighbour. A ping waits behind what was sent before, for seconds on a line of 64 kbit/s;
+so it is asked earlier and waited longer: 10 s in all."""
 
-SERVER_PING_TIMEOUT_MS: Final = 6_000
+SLOW_PING_TIMEOUT_MS: Final = 6_000
 
-FAR_KEEPALIVE_MS: Final = 10_000
-"""The same towards a far peer, on a line that may be slow and pays for each ping."""
-
-FAR_PING_TIMEOUT_MS: Final = 15_000
-"""On a line of 64 kbit/s a ping waits behind what was sent before, and packets that were lost."""
+UNACKNOWLEDGED_MS: Final = 15_000
+"""Milliseconds after which the kernel ends a connection whose packets nobody acknowledges: several
+are lost in a row on a bad line."""
 
 CONNECT_MS_MAX: Final = 10_000
 """Milliseconds for a connection to become TLS, and a stream: as long as its handshake may take."""
@@ -57,20 +56,24 @@ _COMMON: Final = (
 )
 
 
-def _keepalive(after_ms: int, timeout_ms: int) -> tuple[tuple[str, int], ...]:
+def _keepalive(
+    after_ms: int, timeout_ms: int, unacknowledged_ms: int
+) -> tuple[tuple[str, int], ...]:
     return (
         ("grpc.keepalive_time_ms", after_ms),
-        ("grpc.keepalive_timeout_ms", timeout_ms),
-        # keepalive_timeout_ms alone does not bound an unanswered ping (64 s were seen).
+        # It bounds no unanswered ping (64 s were seen), but sets the kernel's time-out.
+        ("grpc.keepalive_timeout_ms", unacknowledged_ms),
         ("grpc.http2.ping_timeout_ms", timeout_ms),
     )
 
 
+_NEAR: Final = _keepalive(KEEPALIVE_MS, PING_TIMEOUT_MS, PING_TIMEOUT_MS)
+_SLOW: Final = _keepalive(SLOW_KEEPALIVE_MS, SLOW_PING_TIMEOUT_MS, UNACKNOWLEDGED_MS)
 _SERVER: Final = (
     *_COMMON,
-    *_keepalive(SERVER_KEEPALIVE_MS, SERVER_PING_TIMEOUT_MS),
+    *_SLOW,
     ("grpc.so_reuseport", 0),  # else a second node binds the same port silently
-    ("grpc.http2.min_ping_interval_without_data_ms", SERVER_KEEPALIVE_MS // 2),
+    ("grpc.http2.min_ping_interval_without_data_ms", SLOW_KEEPALIVE_MS // 2),
     # These two together close connections that never speak TLS, or never begin a stream.
     ("grpc.server_handshake_timeout_ms", CONNECT_MS_MAX),
     ("grpc.max_connection_idle_ms", CONNECT_MS_MAX),
@@ -85,8 +88,8 @@ _CLIENT: Final = (
     # Our own back-off decides when to dial again; a channel is used for one session.
     ("grpc.use_local_subchannel_pool", 1),
 )
-_NEAR_CLIENT: Final = (*_CLIENT, *_keepalive(KEEPALIVE_MS, PING_TIMEOUT_MS))
-_FAR_CLIENT: Final = (*_CLIENT, *_keepalive(FAR_KEEPALIVE_MS, FAR_PING_TIMEOUT_MS))
+_NEAR_CLIENT: Final = (*_CLIENT, *_NEAR)
+_FAR_CLIENT: Final = (*_CLIENT, *_SLOW)
 
 
 # gRPC passes bytes: if it decoded them itself, a peer's garbage would be an exception of protobuf

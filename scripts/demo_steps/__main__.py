@@ -13,6 +13,7 @@ from typing import Final
 from scripts.demo_steps import interrupts
 from scripts.demo_steps.compose import ComposeMesh
 from scripts.demo_steps.faults import DemoFailed, Interrupted
+from scripts.demo_steps.island_compose import IslandCompose
 from scripts.demo_steps.island_processes import IslandProcesses
 from scripts.demo_steps.island_story import IslandStory
 from scripts.demo_steps.mesh import NAMES, Mesh
@@ -67,7 +68,7 @@ def _stage(options: argparse.Namespace, folder: Path, report: Report) -> tuple[M
     """The nodes, not started yet, and the story that is told with them."""
     patience_s = options.patience
     if options.islands:
-        islands = IslandProcesses(folder)
+        islands = IslandCompose(ROOT, folder) if options.docker else IslandProcesses(folder)
         return islands, IslandStory(islands, report, patience_s=patience_s)
     mesh: Mesh = (
         ComposeMesh(ROOT, folder, blocked=options.block_sync)
@@ -115,8 +116,8 @@ def _options() -> argparse.Namespace:
         help=f"how long each wait for sync may take [default: {PATIENCE_S:g}]",
     )
     options = parser.parse_args()
-    if options.islands and (options.docker or options.block_sync):
-        parser.error("--islands runs processes, and cuts off none of them")
+    if options.islands and options.block_sync:
+        parser.error("--block-sync is for the three of the other story")
     if options.docker and options.keep:
         parser.error("--keep is for processes: containers leave no folder here")
     return options

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -44,22 +45,21 @@ class ComposeMesh:
         *,
         blocked: str | None = None,
         project: str = "meshbox-demo",
+        file: str = "docker-compose.yml",
+        names: Iterable[str] = NAMES,
     ) -> None:
         self.project = f"{project}-{os.getpid()}"
         self._root = root
-        self._files = [root / "docker-compose.yml"]
-        # Ports of loopback that the engine chooses, instead of 3000, 3010 and 3020.
-        self._variables = {f"{name.upper()}_PORT": "127.0.0.1:0" for name in NAMES}
+        self._files = [root / file]
+        # Ports of loopback that the engine chooses, instead of those in the file.
+        self._variables = {f"{name.upper()}_PORT": "127.0.0.1:0" for name in names}
         self._http: dict[str, str] = {}
         if blocked is not None:
             self._files.append(_without_sync(blocked, folder))
 
     def start(self) -> dict[str, float]:
-        self._find_engine()
-        self.compose("build", seconds=BUILD_S_MAX)
-        watch = Stopwatch()
-        self.compose("up", "--detach", "--no-build")
-        return {name: self._await_ready(name, watch) for name in NAMES}
+        self._build()
+        return self._up(NAMES)
 
     def http(self, name: str) -> str:
         return self._http[name]
@@ -122,6 +122,16 @@ class ComposeMesh:
         if finished.status != 0:
             raise DemoFailed(f"docker compose {arguments[0]}: {finished.complaint}")
         return finished.out
+
+    def _build(self) -> None:
+        self._find_engine()
+        self.compose("build", seconds=BUILD_S_MAX)
+
+    def _up(self, names: Iterable[str]) -> dict[str, float]:
+        """Starts containers, and waits until each is ready; the milliseconds that each took."""
+        watch, chosen = Stopwatch(), tuple(names)
+        self.compose("up", "--detach", "--no-build", *chosen)
+        return {name: self._await_ready(name, watch) for name in chosen}
 
     def _find_engine(self) -> None:
         for command in (("docker", "compose", "version"), ("docker", "version")):

@@ -262,8 +262,8 @@ def test_all_stop_by_themselves_when_asked(mesh: ComposeMesh) -> None:
 
 @pytest.mark.parametrize(
     ("options", "expected"),
-    [([], 0), (["--block-sync", "east", "--patience", "5"], 1)],
-    ids=["as it is", "one cut off"],
+    [([], 0), (["--islands"], 0), (["--block-sync", "east", "--patience", "5"], 1)],
+    ids=["as it is", "islands", "one cut off"],
 )
 def test_the_demo_in_containers(engine: None, options: list[str], expected: int) -> None:
     demo = subprocess.Popen(
@@ -280,4 +280,5 @@ def test_the_demo_in_containers(engine: None, options: list[str], expected: int)
     assert document["by"] == "docker"
     if expected:
         assert (document["failure"]["step"], document["failure"]["node"]) == ("find", "east")
-    assert remains(f"meshbox-demo-{demo.pid}") == []
+    story = "islands" if "--islands" in options else "demo"
+    assert remains(f"meshbox-{story}-{demo.pid}") == []
