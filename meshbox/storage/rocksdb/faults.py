@@ -40,8 +40,8 @@ class faults:  # noqa: N801 - `with faults(…)`, at every access: a generator c
     ) -> None:
         del trace
         if isinstance(error, Exception) and not isinstance(error, MeshboxError):
-            ours = _ours(self._what, error, reads=self._reads)
-            raise ours from error.with_traceback(None)
+            # Without a name here: it would hold the frames that it came through, and these it.
+            raise _ours(self._what, error, reads=self._reads) from error.with_traceback(None)
 
 
 def _ours(what: str, error: Exception, *, reads: bool) -> StoreBusy | StoreFailed | StoreLocked:
