@@ -48,6 +48,7 @@ class Asked:
         self._store = store
         self._memory = memory
         self._logs: dict[LogId, AskedLog] = {}
+        self._tree: HeightTree = {}
         self.empty: frozenset[Topic] = frozenset()
         """The topics of which nothing is known here."""
 
@@ -64,7 +65,7 @@ class Asked:
             raise AnswerTooLarge(f"there are {len(self._logs)} logs to ask about")
         self.empty = frozenset(topics).difference(log.topic for log in self._logs)
         now_ms = self._store.now_ms()
-        tree: HeightTree = {topic: dict(passed.of(topic, now_ms=now_ms)) for topic in topics}
+        tree = self._tree = {topic: dict(passed.of(topic, now_ms=now_ms)) for topic in topics}
         for log, asked in self._logs.items():
             heights = tree[log.topic]
             asked.height = height_of(asked.seen, asked.far, passed=heights.pop(log.author, None))
@@ -76,13 +77,15 @@ class Asked:
         """A log, made known when it is new."""
         asked = self._logs.get(log)
         if asked is None:
-            asked = self._logs[log] = AskedLog()
+            asked = self._logs[log] = AskedLog(height=self._tree[log.topic].get(log.author))
         return asked
 
     async def learn(
         self, missing: dict[LogId, SeqRanges], *, is_whole: bool
     ) -> Iterator[tuple[LogId, Exchange]]:
         """Takes in what was said; of each log that anything was said of, what follows from it."""
+        for log in missing:  # One of which nothing could be kept is new here.
+            self.log(log)
         told = [
             log for log, asked in self._logs.items() if asked.remembered is not None or asked.got
         ]

@@ -164,10 +164,14 @@ def _missing(told: Told, heights: HeightTree) -> dict[LogId, SeqRanges]:
     for topic, authors in heights.items():
         for author, numbers in told.missing.get(topic, {}).items():
             height = authors.get(author)
+            check_numbers(numbers)
+            try:
+                log = LogId(Namespace.LOGS, Topic(topic), parse_author(author))
+            except InvalidId:  # One that was named so that nothing of it comes.
+                continue
             if height is None:
                 continue
-            check_numbers(numbers)
             seqs = SeqRanges((seq, seq + 1) for seq in numbers if seq <= height)
             if seqs:
-                missing[LogId(Namespace.LOGS, Topic(topic), parse_author(author))] = seqs
+                missing[log] = seqs
     return missing

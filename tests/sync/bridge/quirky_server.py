@@ -267,6 +267,8 @@ def saying(by_topic: dict[str, Any]) -> Mood:
             return web.Response(status=404)
         body = json.loads(await request.read())
         asked = by_topic if body.get("topics") else {}
-        return web.json_response({"blobs_by_topic": asked})
+        return web.Response(
+            text=json.dumps({"blobs_by_topic": asked}), content_type="application/json"
+        )
 
     return mood

@@ -7,7 +7,7 @@ import pytest
 from meshbox.core.bridging import FarLog
 from meshbox.core.errors import AnswerTooLarge
 from meshbox.core.ids import Topic
-from meshbox.core.ranges import SeqRanges
+from meshbox.core.ranges import EMPTY, SeqRanges
 from meshbox.storage.interface import Deposit
 from meshbox.sync.bridge import asked as module
 from meshbox.sync.bridge.asked import Asked
@@ -58,3 +58,17 @@ async def test_too_many_logs_for_one_request(
         await deposit(store, "t", author, 0)
     with pytest.raises(AnswerTooLarge):
         await Asked(store, Memory(store, url="u", server_id=None)).heights([T], Passed(now_ms=0))
+
+
+async def test_what_had_no_room_is_not_taken_for_gone(harness: MemoryHarness) -> None:
+    store = await harness.open()
+    memory = Memory(store, url="u", server_id=None)
+    log = log_of("in vain", "t")
+    had = FarLog(there=SeqRanges.of(3, 6))
+    await store.commit(Deposit(notes=memory.notes({log: had})))
+    passed = Passed(now_ms=store.now_ms())
+    passed.note(T, log.author, 5)
+    asked = Asked(store, memory)
+    await asked.heights([T], passed)
+    ((_, follows),) = await asked.learn({log: SeqRanges.of(0, 3)}, is_whole=True)
+    assert follows.far.gone == EMPTY

@@ -113,3 +113,14 @@ async def test_what_there_is_no_room_for_is_not_asked_for_in_a_loop(harness: Mem
         async with bridged(store, server.url):
             await rounds(server, 10)
             assert all(heights["t"].get("a", -1) >= 0 for heights in server.heights[-5:])
+
+
+async def test_what_is_missing_of_a_log_that_cannot_be_kept(harness: MemoryHarness) -> None:
+    store = await harness.open()
+    await deposit(store, "t", "a", 0)
+    with QuirkyServer() as server:
+        server.put("t", "x" * 200, contents("x", 3))  # It misses 0 to 2.
+        async with bridged(store, server.url) as bridge:
+            await rounds(server, 5)
+            assert bridge.mailbox().reason is None
+            await equal(store, server, {("t", "a"): contents("a", 0)})
