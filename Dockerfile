@@ -8,7 +8,7 @@ WORKDIR /src
 COPY pyproject.toml ./
 COPY requirements requirements
 RUN --mount=type=bind,source=wheelhouse,target=/wheelhouse --mount=type=cache,target=/root/.cache/pip \
-    python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' >needed.txt \
+    python3 -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["cassandra"], sep="\n")' >needed.txt \
     && PIP_FIND_LINKS=/wheelhouse /opt/meshbox/bin/pip install --constraint requirements/lock.txt --requirement needed.txt
 COPY README.md LICENSE ./
 COPY meshbox meshbox

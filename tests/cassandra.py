@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Final
 
-from meshbox.storage.cassandra import Access, ClusterAddress
+from meshbox.storage.cassandra.address import Access, ClusterAddress
 from meshbox.storage.cassandra.connection import Connection
 from meshbox.storage.cassandra.schema import TABLES, create_keyspace, create_tables
 from scripts.clusters.cluster import Cluster
@@ -61,10 +61,10 @@ async def empty(access: Access) -> None:
     """Empties the tables that have anything, but for the schema's version."""
     connection = await Connection.open(access, keyspace=access.address.keyspace)
     try:
-        await connection.define("DELETE FROM mailbox WHERE name IN ('node', 'epoch', 'swept')")
+        await connection.define("DELETE FROM ks.mailbox WHERE name IN ('node', 'epoch', 'swept')")
         for table in TABLES.keys() - {"mailbox"}:
-            look = await connection.prepare(f"SELECT * FROM {table} LIMIT 1", idempotent=True)
+            look = await connection.prepare(f"SELECT * FROM ks.{table} LIMIT 1", idempotent=True)
             if await connection.execute(look):
-                await connection.define(f"TRUNCATE {table}")
+                await connection.define(f"TRUNCATE ks.{table}")
     finally:
         await connection.close()

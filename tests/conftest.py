@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from meshbox.storage.cassandra import Access
+from meshbox.storage.cassandra.address import Access
 from scripts.clusters import artifacts
 from scripts.clusters.cluster import Cluster
 from scripts.clusters.faults import ClusterImpossible

@@ -12,7 +12,20 @@ from typing import Annotated
 
 import typer
 
-from meshbox.cli import anchor, config, doctor, find, id, inventory, peers, qr, run, status, sweep  # noqa: A004
+from meshbox.cli import (
+    anchor,
+    config,
+    doctor,
+    find,
+    id,  # noqa: A004
+    inventory,
+    peers,
+    qr,
+    run,
+    status,
+    store,
+    sweep,
+)
 from meshbox.cli.faults import EXIT_FAILED, EXIT_WRONG_USE, WrongUse, report
 from meshbox.node.release import VERSION
 
@@ -34,6 +47,7 @@ app.command("peers")(peers.show)
 app.command("doctor")(doctor.doctor)
 app.command("find")(find.find)
 app.command("qr")(qr.show)
+app.add_typer(store.app, name="store")
 app.command("inventory")(inventory.show)
 app.command("sweep")(sweep.sweep)
 

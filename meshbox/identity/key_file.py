@@ -104,6 +104,11 @@ def settle(folder: Path) -> None:
         _sync_folder(folder)
 
 
+def has_draft(folder: Path) -> bool:
+    """Whether a start minted a key there and ended before `settle`."""
+    return _exists(folder / _DRAFT_NAME)
+
+
 def load(folder: Path) -> Identity | None:
     """The key in `folder`, or None when there is none.
 

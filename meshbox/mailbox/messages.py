@@ -1,9 +1,9 @@
 """The oldest API's messages, which have no author and no number (design.md 4.10).
 
-This node appends them to logs of its own in a namespace apart: the author is its node id and the
-epoch, so that no two openings of a store, and no two nodes, ever write to one log, and sync
-carries them like any other. What is fetched of a topic is gathered from the logs of all nodes,
-oldest first, each content once.
+This node appends them to logs of its own in a namespace apart: the author is its node id and what
+the store calls who writes to it, so that no two openings or processes of a store, and no two nodes,
+ever write to one log, and sync carries them like any other. What is fetched of a topic is gathered
+from the logs of all nodes, oldest first, each content once.
 
 A log's first number is the milliseconds that this opening is old: one that was forgotten
 (design.md 4.7) never begins with numbers that it had, which others may remember as expired.
@@ -61,7 +61,7 @@ class MessageBoard:
     def __init__(self, store: MailboxStore, *, node_id: NodeId) -> None:
         self._store = store
         self._node_id = node_id
-        self._epoch = store.epoch
+        self._writer_id = store.writer_id
         self._opened_ms = store.now_ms()
         self._tails: dict[Topic, _Tail] = {}
 
@@ -100,11 +100,11 @@ class MessageBoard:
 
     def _author(self) -> Author:
         """Of this opening of the store: one that was opened again begins new logs."""
-        if self._store.epoch != self._epoch:
-            self._epoch = self._store.epoch
+        if self._store.writer_id != self._writer_id:
+            self._writer_id = self._store.writer_id
             self._opened_ms = self._store.now_ms()
             self._tails = {}
-        return Author(f"{self._node_id}.{self._epoch.id.hex()}")
+        return Author(f"{self._node_id}.{self._writer_id.hex()}")
 
     async def _take_seq(self, log: LogId, tail: _Tail) -> int:
         if tail.next_seq is None:

@@ -29,6 +29,7 @@ from meshbox.core.errors import DataFolderFailed, StoreLocked
 
 LOCK_NAME: Final = "lock"
 STORE_NAME: Final = "store"
+SHARED_NAME: Final = "cassandra"
 RESERVE_NAME: Final = "reserve"
 CONTROL_SOCKET_NAME: Final = "control.sock"
 
@@ -59,6 +60,16 @@ def store_exists(folder: Path) -> bool:
         return False
     except OSError as error:
         raise DataFolderFailed(f"cannot read {folder / STORE_NAME}: {error.strerror}") from error
+
+
+def shared_keyspace(folder: Path) -> str | None:
+    """The keyspace of a Cassandra that has the messages of `folder`; None when they are here."""
+    try:
+        return (folder / SHARED_NAME).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataFolderFailed(f"cannot read {folder / SHARED_NAME}: {error}") from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -52,7 +52,7 @@ from meshbox.node.loop_watch import LoopWatch
 from meshbox.node.opening import Opened, give_up, open_folder
 from meshbox.node.own_address import own_address
 from meshbox.node.release import VERSION
-from meshbox.node.settings import Resolved
+from meshbox.node.settings import Resolved, cassandra_access
 from meshbox.sync.bridge.bridges import Bridges
 from meshbox.sync.runner import Rates
 from meshbox.sync.service import SyncService
@@ -180,17 +180,11 @@ class Node:
         return listener
 
     async def _open(self) -> Opened:
-        folder = self._settings.data_dir
-        opened = await open_folder(
-            folder,
-            system_clock=self._clock,
-            retention_ms=self._settings.retention,
-            storage_limit_bytes=self._settings.storage_limit,
-            log=self._log_store,
-        )
+        opened = await self._open_store()
         self._inside.callback(self._give_up_if_lost, opened)
         self._inside.push_async_callback(opened.store.close)
-        opened.store.lost.add_done_callback(lambda lost: self._fail(lost.result()))
+        if opened.lost is not None:
+            opened.lost.add_done_callback(lambda lost: self._fail(lost.result()))
         if opened.minted:
             self._log.info("identity.minted", node_id=opened.identity.node_id)
         if opened.archived:
@@ -198,6 +192,32 @@ class Node:
         if opened.adopted:
             self._log.warning("store.adopted", former=opened.adopted)
         return opened
+
+    async def _open_store(self) -> Opened:
+        settings = self._settings
+        if settings.store is None:
+            return await open_folder(
+                settings.data_dir,
+                system_clock=self._clock,
+                retention_ms=settings.retention,
+                storage_limit_bytes=settings.storage_limit,
+                log=self._log_store,
+            )
+        try:
+            from meshbox.node.shared_store import open_shared
+        except ModuleNotFoundError as error:
+            raise InvalidSetting(
+                f"store: the Cassandra driver is not installed ({error.name})",
+                hint="install meshbox[cassandra]",
+            ) from error
+        return await open_shared(
+            settings.data_dir,
+            cassandra_access(settings),
+            system_clock=self._clock,
+            retention_ms=settings.retention,
+            trust_clock=settings.cassandra_trust_clock,
+            log=self._log_store,
+        )
 
     async def _start_sync(self, opened: Opened) -> tuple[SyncService, Endpoint | None]:
         sync = SyncService(

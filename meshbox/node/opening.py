@@ -23,20 +23,22 @@ run: there is nothing else yet.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from meshbox.core.clock import SystemClock
-from meshbox.core.errors import DataFolderFailed, IdentityLost, InvalidId, StoreFailed
+from meshbox.core.errors import DataFolderFailed, IdentityLost, InvalidId, StoreFailed, StoreForeign
 from meshbox.core.ids import NodeId, parse_node_id
 from meshbox.core.retention import RETENTION_MAX_MS
 from meshbox.identity import key_file
 from meshbox.identity.key import Identity
 from meshbox.mailbox.system_clock import OperatingSystemClock
-from meshbox.node.data_folder import RESERVE_NAME, store_exists, sync_folder
+from meshbox.node.data_folder import RESERVE_NAME, shared_keyspace, store_exists, sync_folder
 from meshbox.node.database import FolderDatabase
 from meshbox.node.space import Space
+from meshbox.storage.interface import MailboxStore
 from meshbox.storage.reopening import Log, ReopeningStore
 from meshbox.storage.reserve import Reserve
 
@@ -48,13 +50,15 @@ class Opened(NamedTuple):
     """An open data folder."""
 
     identity: Identity
-    store: ReopeningStore
+    store: MailboxStore
     minted: bool
     """The identity is new."""
     archived: Path | None
     """Where the key of a lost database went."""
     adopted: NodeId | None
     """The identity whose database this one took over."""
+    lost: asyncio.Future[IdentityLost] | None = None
+    """Done when nothing can be made of the database any more: the node has to end."""
 
 
 def _untold(_: str, **__: object) -> None:
@@ -74,6 +78,12 @@ async def open_folder(
     The store opens its database again when it failed, and says so to `log`.
     Raises `DataFolderFailed`, `StoreForeign`, `StoreLocked`, `StoreFailed`.
     """
+    keyspace = shared_keyspace(folder)
+    if keyspace is not None:
+        raise StoreForeign(
+            f"the messages of {folder} are in the keyspace {keyspace} of a Cassandra",
+            hint=f"--store cassandra://HOST/{keyspace}, or another data folder",
+        )
     space = Space(folder, limit_bytes=storage_limit_bytes)
     database = FolderDatabase(folder, system_clock, retention_ms, space, log)
     try:
@@ -112,7 +122,7 @@ async def _open_once(database: FolderDatabase, log: Log) -> Opened:
         disk=reserve,
         log=log,
     )
-    return Opened(claim.identity, lasting, claim.minted, claim.archived, adopted)
+    return Opened(claim.identity, lasting, claim.minted, claim.archived, adopted, lasting.lost)
 
 
 async def node_id_of(folder: Path) -> NodeId:
@@ -120,7 +130,8 @@ async def node_id_of(folder: Path) -> NodeId:
 
     One that has both is only read: opening the store would begin a new epoch.
     """
-    if _former_owner(folder) is None and store_exists(folder):
+    is_complete = store_exists(folder) or shared_keyspace(folder) is not None
+    if _former_owner(folder) is None and is_complete:
         identity = key_file.load(folder)
         if identity is not None:
             return identity.node_id

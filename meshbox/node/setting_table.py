@@ -6,9 +6,6 @@ lines of `meshbox config` and docs/settings.md follow. Importing it must stay ch
 
 Invariants: a parser takes text and raises `InvalidSetting` or `InvalidAddress`, nothing else; what
 `show` returns parses to the same value. A default is text and goes through the same parser.
-
-What later versions bring is refused here rather than ignored, so that nobody relies on it in vain:
-Cassandra.
 """
 
 from __future__ import annotations
@@ -33,10 +30,19 @@ from meshbox.core.limits import DRAIN_MS_MAX, SYNC_RATE_BYTES_PER_S_MIN
 from meshbox.core.retention import Retention
 from meshbox.core.room import LIMIT_BYTES_MIN
 from meshbox.node.quantities import parse_duration, parse_size, show_duration, show_size
+from meshbox.storage.cassandra.address import SCHEME as CASSANDRA_SCHEME
+from meshbox.storage.cassandra.address import (
+    ClusterAddress,
+    parse_cluster,
+    parse_datacenter,
+    parse_replication,
+    show_replication,
+)
 
 ENVIRONMENT_PREFIX: Final = "MESHBOX_"
 GENERATIONS: Final = ("messages", "blobs", "blips")
 UNLIMITED: Final = "none"
+ROCKSDB: Final = "rocksdb"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +134,26 @@ def _parse_interface(text: str) -> str:
     return parse_interface(text)
 
 
-def _parse_store(text: str) -> str:
-    if text == "cassandra":
-        raise InvalidSetting("the store cassandra is not in this version", hint="use rocksdb")
-    return _one_of("rocksdb", "cassandra")(text)
+def _parse_store(text: str) -> ClusterAddress | None:
+    if text == ROCKSDB:
+        return None
+    if not text.startswith(CASSANDRA_SCHEME):
+        raise InvalidSetting(
+            f"{text!r} is no store", hint="rocksdb, or cassandra://HOST[,HOST]/KEYSPACE"
+        )
+    return parse_cluster(text)
+
+
+def _show_store(address: ClusterAddress | None) -> str:
+    return ROCKSDB if address is None else str(address)
+
+
+def _parse_optional_text(text: str) -> str | None:
+    return None if text == UNLIMITED else text
+
+
+def _show_optional(value: object) -> str:
+    return UNLIMITED if value is None else str(value)
 
 
 def _parse_retention(text: str) -> int:
@@ -355,10 +377,54 @@ SETTINGS: Final = (
     ),
     Setting(
         key="store",
-        meaning="The database: rocksdb (cassandra is not in this version).",
-        default="rocksdb",
+        meaning="The database: rocksdb in data_dir, or a keyspace of a Cassandra.",
+        default=ROCKSDB,
         parse=_parse_store,
-        metavar="rocksdb|cassandra",
+        show=_show_store,
+        metavar="rocksdb|cassandra://HOST/KEYSPACE",
+    ),
+    Setting(
+        key="cassandra_datacenter",
+        meaning="The data centre whose servers this node asks.",
+        default="datacenter1",
+        parse=parse_datacenter,
+    ),
+    Setting(
+        key="cassandra_replication",
+        meaning="Copies, for `meshbox store init`: a number, or dc1:3,dc2:3.",
+        default="3",
+        parse=parse_replication,
+        show=show_replication,
+    ),
+    Setting(
+        key="cassandra_user",
+        meaning="As whom this node logs in there.",
+        default=UNLIMITED,
+        parse=_parse_optional_text,
+        show=_show_optional,
+    ),
+    Setting(
+        key="cassandra_password_file",
+        meaning="A file with the password of cassandra_user.",
+        default=UNLIMITED,
+        parse=_parse_optional_path,
+        show=_show_path,
+        metavar="PATH",
+    ),
+    Setting(
+        key="cassandra_ca",
+        meaning="TLS, with servers whose certificates the authorities in this PEM file signed.",
+        default=UNLIMITED,
+        parse=_parse_optional_path,
+        show=_show_path,
+        metavar="PATH",
+    ),
+    Setting(
+        key="cassandra_trust_clock",
+        meaning="Whether to trust a wall clock that the operating system does not vouch for.",
+        default="off",
+        parse=_parse_switch,
+        show=_show_switch,
     ),
     Setting(
         key="retention",

@@ -30,6 +30,7 @@ from meshbox.node.setting_table import (
     default_data_dir,
     parse_path,
 )
+from meshbox.storage.cassandra.address import Access, ClusterAddress
 
 CONFIG_VARIABLE: Final = "MESHBOX_CONFIG"
 
@@ -64,7 +65,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes a second."""
     sync_rate_out: int | None
     """Bytes a second."""
-    store: str
+    store: ClusterAddress | None
+    """None: the RocksDB in `data_dir`."""
+    cassandra_datacenter: str
+    cassandra_replication: dict[str, int]
+    cassandra_user: str | None
+    cassandra_password_file: Path | None
+    cassandra_ca: Path | None
+    cassandra_trust_clock: bool
     retention: int
     """Milliseconds."""
     storage_limit: int | None
@@ -72,6 +80,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ids: str
     generations: tuple[str, ...]
     log_format: str
+
+
+def cassandra_access(settings: Settings) -> Access:
+    """How the keyspace that `store` names is used; `InvalidSetting` when it names none."""
+    if settings.store is None:
+        raise InvalidSetting(
+            "store is rocksdb, which needs no preparation",
+            hint="--store cassandra://HOST/KEYSPACE names a Cassandra",
+        )
+    return Access(
+        settings.store,
+        settings.cassandra_datacenter,
+        settings.cassandra_user,
+        settings.cassandra_password_file,
+        settings.cassandra_ca,
+    )
 
 
 class Origin(NamedTuple):
@@ -230,6 +254,15 @@ def _check_together(settings: Settings, found: Mapping[str, _Found]) -> None:
     if (settings.https_certificate is None) is not (settings.https_key is None):
         given = "https_key" if settings.https_certificate is None else "https_certificate"
         raise InvalidSetting(f"{found[given].label}: https_certificate and https_key go together")
+    if settings.store is not None and settings.storage_limit is not None:
+        label = found["storage_limit"].label
+        raise InvalidSetting(
+            f"{label}: a Cassandra has no limit here", hint="give it more servers when it gets full"
+        )
+    if (settings.cassandra_user is None) is not (settings.cassandra_password_file is None):
+        given = "password_file" if settings.cassandra_user is None else "user"
+        label = found[f"cassandra_{given}"].label
+        raise InvalidSetting(f"{label}: cassandra_user and cassandra_password_file go together")
     if len(settings.internet) > WAYS_OUT_MAX:
         raise InvalidSetting(f"{found['internet'].label}: at most {WAYS_OUT_MAX} are wanted")
     if settings.advertise is not None and settings.http is None:

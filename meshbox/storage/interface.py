@@ -205,6 +205,11 @@ class MailboxStore(Protocol):
         """The current opening."""
 
     @property
+    def writer_id(self) -> bytes:
+        """16 bytes that nothing else has which ever writes to this store: of this opening, and of
+        this process where several share a store."""
+
+    @property
     def change(self) -> int:
         """The feed's counter, including changes that are not durable yet."""
 

@@ -121,6 +121,11 @@ class ReopeningStore:
         return self._store.epoch
 
     @property
+    def writer_id(self) -> bytes:
+        """See `MailboxStore`."""
+        return self._store.writer_id
+
+    @property
     def change(self) -> int:
         """See `MailboxStore`."""
         return self._store.change

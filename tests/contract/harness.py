@@ -16,7 +16,8 @@ from meshbox.core.errors import StoreBusy, StoreFailed
 from meshbox.core.ids import NodeId, node_id_of
 from meshbox.core.retention import RETENTION_MAX_MS
 from meshbox.core.room import UNLIMITED, Allocation
-from meshbox.storage.cassandra import Access, CassandraStore
+from meshbox.storage.cassandra.address import Access
+from meshbox.storage.cassandra.store import CassandraStore
 from meshbox.storage.embedded.disk import FreeBytes
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.interface import MailboxStore

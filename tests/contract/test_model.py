@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from meshbox.core import inventory
 from meshbox.core.errors import StoreFailed, TooManyRanges
 from meshbox.core.ids import BlobClass, Namespace, Topic
-from meshbox.storage.cassandra import Access
+from meshbox.storage.cassandra.address import Access
 from meshbox.storage.interface import Deposit, MailboxStore, NewBlob, Outcome
 from tests import cassandra
 from tests.contract.harness import CassandraHarness, Harness, MemoryHarness, RocksHarness

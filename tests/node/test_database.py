@@ -20,6 +20,7 @@ from meshbox.node.database import LOST_NAME, MEND_NAME
 from meshbox.node.opening import Opened, open_folder
 from meshbox.storage.interface import Deposit, Outcome
 from meshbox.storage.keyvalue import Family
+from meshbox.storage.reopening import ReopeningStore
 from tests.clocks import ManualClock
 from tests.contract.material import EVERYTHING, NO_BOUND, OPAQUE, PEER, blob, log_of, put_cursor
 from tests.storage.damage import flip, tables
@@ -281,6 +282,7 @@ async def test_a_database_that_vanished_is_not_made_anew(
     told = Told()
     now = await opened(folder, told)
     (folder / STORE_NAME).rename(tmp_path / "pulled out")
+    assert isinstance(now.store, ReopeningStore)
     now.store._note(StoreFailed("the test says so"))
     async with asyncio.timeout(10):
         while not any("is gone" in str(fields.get("detail")) for _, fields in told.events):

@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
     ("options", "line"),
     [
         (["--retention", "9d"], "error[setting.invalid]: --retention: "),
-        (["--store", "cassandra"], "error[setting.invalid]: --store: the store cassandra is not"),
+        (["--store", "mysql"], "error[setting.invalid]: --store: 'mysql' is no store"),
         (["--internet", "http://x"], "error[setting.invalid]: --internet: 'http://x': only"),
         (["--peer", "10.0.0.1:1"], "error[setting.invalid]: --peer: "),
         (["--config", "/none.toml"], "error[setting.invalid]: --config: cannot read"),

@@ -13,6 +13,7 @@ from meshbox.core.errors import CallerError, InvalidSetting
 from meshbox.core.internet import WebAddress
 from meshbox.node.setting_table import SETTINGS, Setting, default_data_dir
 from meshbox.node.settings import Settings
+from meshbox.storage.cassandra.address import ClusterAddress
 
 BY_KEY = {setting.key: setting for setting in SETTINGS}
 NODE_ID = "A" * 43
@@ -43,7 +44,15 @@ def test_there_is_a_field_for_each_setting() -> None:
         ("trusted_proxy", "10.0.0.0/8", ip_network("10.0.0.0/8")),
         ("trusted_proxy", "fd00::1", ip_network("fd00::1/128")),
         ("drain", "30s", 30_000),
-        ("store", "rocksdb", "rocksdb"),
+        ("store", "rocksdb", None),
+        ("store", "cassandra://db/mail", ClusterAddress((("db", 9042),), "mail")),
+        ("cassandra_datacenter", "dc-1", "dc-1"),
+        ("cassandra_replication", "dc1:3,dc2:2", {"dc1": 3, "dc2": 2}),
+        ("cassandra_user", "meshbox", "meshbox"),
+        ("cassandra_user", "none", None),
+        ("cassandra_password_file", "/run/secrets/db", Path("/run/secrets/db")),
+        ("cassandra_ca", "/etc/ca.pem", Path("/etc/ca.pem")),
+        ("cassandra_trust_clock", "on", True),
         ("retention", "6d12h", 561_600_000),
         ("storage_limit", "10GB", 10**10),
         ("storage_limit", "none", None),
@@ -81,11 +90,14 @@ def test_takes_a_peer(key: str) -> None:
         ("internet", "http://mailbox.example", "only https"),
         ("internet", "ftp://mailbox.example", "not the address of a mailbox"),
         ("internet", "https://mailbox.example:port", "not a port"),
-        ("store", "cassandra", "not in this version"),
+        ("store", "cassandra", "is no store"),
+        ("store", "cassandra://db", "names no keyspace"),
+        ("cassandra_datacenter", "a'b", "cannot be the name"),
+        ("cassandra_replication", "many", "is no replication"),
         ("trusted_proxy", "10.0.0.1/8", "no address or network"),
         ("trusted_proxy", "proxy.example", "no address or network"),
         ("drain", "1h", "at most 5m"),
-        ("store", "sqlite", "none of rocksdb"),
+        ("store", "sqlite", "is no store"),
         ("retention", "8d", "retention is"),
         ("retention", "1h", "retention is"),
         ("retention", "a week", "not a duration"),

@@ -22,8 +22,9 @@ from meshbox.core.ids import Author, BlobClass, LogId, Namespace, Topic, node_id
 from meshbox.core.inventory import LogRecord, Run
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.retention import BUCKET_MS, RETENTION_MAX_MS
-from meshbox.storage.cassandra import Access, CassandraStore, listing
+from meshbox.storage.cassandra import listing
 from meshbox.storage.cassandra.address import (
+    Access,
     parse_cluster,
     parse_replication,
     show_replication,
@@ -35,6 +36,7 @@ from meshbox.storage.cassandra.merging import Row, hold, merge
 from meshbox.storage.cassandra.positions import UNITS_PER_MS, Positions, ms_of
 from meshbox.storage.cassandra.schema import create_tables
 from meshbox.storage.cassandra.statements import Statements
+from meshbox.storage.cassandra.store import CassandraStore
 from meshbox.storage.interface import MailboxStore, Outcome
 from tests import cassandra
 from tests.clocks import ManualClock
@@ -362,7 +364,7 @@ async def test_many_steps_are_folded_and_few_rows_are_left(
         await put(store, blob(store, seq))
     connection = await Connection.open(keyspace, keyspace=keyspace.address.keyspace)
     try:
-        read = await connection.prepare("SELECT count(*) FROM seen", idempotent=True)
+        read = await connection.prepare("SELECT count(*) FROM ks.seen", idempotent=True)
         ((count,),) = await connection.execute(read)
     finally:
         await connection.close()
@@ -403,7 +405,7 @@ async def test_a_list_of_many_logs_is_a_tree_of_small_partitions(
         of_topic = [log async for log in lists[0].logs(owner)]
         assert of_topic == [log for log in ordered if log.topic == "1"]
         read = await connection.prepare(
-            "SELECT owner, path, count(log) FROM listing GROUP BY owner, path", idempotent=True
+            "SELECT owner, path, count(log) FROM ks.listing GROUP BY owner, path", idempotent=True
         )
         counts = [count for _, _, count in await connection.execute(read)]
         assert len(counts) > 15
@@ -437,7 +439,7 @@ async def test_what_is_not_as_it_should_be_is_told(keyspace: Access, tmp_path: P
     try:
         for version in ("99", "0"):
             await connection.define(
-                f"INSERT INTO mailbox (name, value) VALUES ('schema', textAsBlob('{version}'))"
+                f"INSERT INTO ks.mailbox (name, value) VALUES ('schema', textAsBlob('{version}'))"
             )
             with pytest.raises(StoreForeign, match=f"schema {version}"):
                 await opening(keyspace)

@@ -7,9 +7,6 @@ cassandra.md how it is set up. Rules that all of it keeps:
   same row again does no harm.
 - Quorums: what was acknowledged, every later read sees; two of three servers may be asked.
 - Nothing is a partition that grows without end: each has a bound by its key.
+
+`address` can be imported without the driver, and loads nothing: settings are read with it.
 """
-
-from meshbox.storage.cassandra.address import Access, ClusterAddress
-from meshbox.storage.cassandra.store import CassandraStore
-
-__all__ = ["Access", "CassandraStore", "ClusterAddress"]

@@ -11,6 +11,8 @@ of the driver leaves this module.
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -25,7 +27,12 @@ from cassandra.policies import (
     RetryPolicy,
     TokenAwarePolicy,
 )
-from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_factory
+from cassandra.query import (
+    BatchStatement,
+    BatchType,
+    PreparedStatement,
+    tuple_factory,
+)
 
 from meshbox.core.errors import InvalidSetting, StoreFailed
 from meshbox.storage.cassandra.address import Access
@@ -44,6 +51,7 @@ IN_FLIGHT_MAX: Final = 512
 """Statements under way at a time; what comes more waits here rather than at the servers."""
 _RECONNECT_S: Final = 0.5
 _RECONNECT_S_MAX: Final = 15.0
+_KS: Final = re.compile(r"\bks\.")
 _PASSWORD_BYTES_MAX: Final = 4_096
 
 
@@ -73,8 +81,9 @@ class _RetryIdempotent(RetryPolicy):  # type: ignore[misc]
 class Connection:
     """One process's connections to a cluster. Made by `open`, belongs to one event loop."""
 
-    def __init__(self, cluster: Cluster, session: Session) -> None:
+    def __init__(self, cluster: Cluster, session: Session, *, keyspace: str | None) -> None:
         self._cluster = cluster
+        self._keyspace = keyspace
         self._session = session
         self._loop = asyncio.get_running_loop()
         self._answers: deque[tuple[asyncio.Future[Any], Any, bool]] = deque()
@@ -87,30 +96,31 @@ class Connection:
 
     @classmethod
     async def open(cls, access: Access, *, keyspace: str | None) -> Connection:
-        """Connects; `keyspace` None uses none yet. `StoreFailed`, `StoreForeign`, `InvalidSetting`.
+        """Connects; `ks.` in statements names `keyspace`, which need not be there.
 
-        Blocks threads, not the loop.
+        `StoreFailed`, `InvalidSetting`. Blocks threads, not the loop.
         """
+        # All that it tells comes to us as exceptions, too, and as the state of the store.
+        logging.getLogger("cassandra").setLevel(logging.CRITICAL)
         cluster = _cluster_of(access)
         try:
             session = await _in_thread(cluster.connect, "connecting")
-            if keyspace is not None:
-                # Apart: `connect` would only say that no server could be used.
-                await _in_thread(lambda: session.set_keyspace(keyspace), f"using {keyspace}")
         except BaseException:
             await asyncio.to_thread(cluster.shutdown)
             raise
-        return cls(cluster, session)
+        return cls(cluster, session, keyspace=keyspace)
 
     async def prepare(self, text: str, *, idempotent: bool) -> PreparedStatement:
         """A statement to be sent often."""
-        statement = await _in_thread(lambda: self._session.prepare(text), "preparing a statement")
+        statement = await _in_thread(
+            lambda: self._session.prepare(self._named(text)), "preparing a statement"
+        )
         statement.is_idempotent = idempotent
         return statement
 
     async def define(self, text: str) -> None:
         """Changes the schema; returns when all servers have it."""
-        await _in_thread(lambda: self._session.execute(text), "changing the schema")
+        await _in_thread(lambda: self._session.execute(self._named(text)), "changing the schema")
 
     async def execute(self, statement: PreparedStatement, *values: Any) -> list[Row]:
         """Sends one statement; its rows, all of them."""
@@ -136,6 +146,10 @@ class Connection:
         for answer in self._waiting:
             if not answer.done():
                 answer.set_exception(_closed())
+
+    def _named(self, text: str) -> str:
+        """Names the keyspace: servers warn of one that a connection `USE`s."""
+        return _KS.sub(f"{self._keyspace}.", text)
 
     async def _send(self, statement: Any, values: Sequence[Any] | None) -> list[Row]:
         if self._closed:

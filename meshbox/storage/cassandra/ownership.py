@@ -24,10 +24,17 @@ class Ownership:
         self._connection = connection
         self._statements = statements
 
+    async def owner(self) -> NodeId | None:
+        """Whose the keyspace is."""
+        value = await self._read(_NODE)
+        return None if value is None else NodeId(value.decode())
+
     async def claim(self, node_id: NodeId, adopted_from: NodeId | None) -> None:
         """Makes a keyspace of nobody, or of `adopted_from`, this node's; `StoreForeign`."""
-        owner = await self._read(_NODE)
-        if owner is None or owner == (adopted_from or "").encode():
+        # Of two processes that come first at once, one is told of the other.
+        await self._connection.execute(self._statements.claim_setting, _NODE, node_id.encode())
+        owner = await self._read(_NODE) or b""
+        if owner == (adopted_from or "").encode():
             await self._write(_NODE, node_id.encode())
         elif owner != node_id.encode():
             raise StoreForeign(
@@ -40,9 +47,8 @@ class Ownership:
         """The keyspace's epoch, begun when there is none."""
         value = await self._read(_EPOCH)
         if value is None:
-            await self._write(
-                _EPOCH, msgspec.msgpack.encode(Epoch(1, secrets.token_bytes(_EPOCH_ID_BYTES)))
-            )
+            first = msgspec.msgpack.encode(Epoch(1, secrets.token_bytes(_EPOCH_ID_BYTES)))
+            await self._connection.execute(self._statements.claim_setting, _EPOCH, first)
             value = await self._read(_EPOCH)
         assert value is not None
         return _epoch_decoder.decode(value)

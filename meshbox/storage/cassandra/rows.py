@@ -12,7 +12,7 @@ from meshbox.storage.cassandra.merging import Row, RowId
 from meshbox.storage.cassandra.positions import micros_of
 from meshbox.storage.embedded.records import decode_record, encode_record
 
-WRITER_BYTES: Final = 8
+WRITER_BYTES: Final = 16
 """Random bytes by which a process is told from another."""
 
 _ROW_ID = Struct(f">q{WRITER_BYTES}s")

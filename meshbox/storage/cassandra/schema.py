@@ -73,7 +73,7 @@ _OPTIONS: Final = {
 
 def definition_of(table: str) -> str:
     """The statement that makes a table unless it is there."""
-    return f"CREATE TABLE IF NOT EXISTS {table} ({TABLES[table]}){_OPTIONS.get(table, '')}"
+    return f"CREATE TABLE IF NOT EXISTS ks.{table} ({TABLES[table]}){_OPTIONS.get(table, '')}"
 
 
 async def create_keyspace(
@@ -100,14 +100,14 @@ async def create_tables(connection: Connection) -> None:
     for table in TABLES:
         await connection.define(definition_of(table))
     write = await connection.prepare(
-        "INSERT INTO mailbox (name, value) VALUES (?, ?)", idempotent=True
+        "INSERT INTO ks.mailbox (name, value) VALUES (?, ?)", idempotent=True
     )
     await connection.execute(write, VERSION_NAME, b"%d" % VERSION)
 
 
 async def read_version(connection: Connection) -> int | None:
     """The schema's version; None before there is one. `StoreForeign` without our tables."""
-    read = await connection.prepare("SELECT value FROM mailbox WHERE name = ?", idempotent=True)
+    read = await connection.prepare("SELECT value FROM ks.mailbox WHERE name = ?", idempotent=True)
     rows = await connection.execute(read, VERSION_NAME)
     if not rows:
         return None

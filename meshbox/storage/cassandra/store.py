@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from meshbox.core.clock import SystemClock
-from meshbox.core.errors import MeshboxError, StoreFailed
+from meshbox.core.errors import IdentityLost, MeshboxError, StoreFailed
 from meshbox.core.ids import LogId, LogKey, Namespace, NodeId, Topic
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import PAGE_RUNS_MAX
@@ -43,7 +43,7 @@ from meshbox.storage.cassandra.statements import Statements
 from meshbox.storage.cassandra.time import StoreTime
 from meshbox.storage.cassandra.topics import Topics
 from meshbox.storage.cassandra.writer import Parts, Writer
-from meshbox.storage.embedded.cursors import CursorMint
+from meshbox.storage.embedded.cursors import Cursor, CursorMint
 from meshbox.storage.embedded.pending import Pending
 from meshbox.storage.embedded.state import Epochs
 from meshbox.storage.interface import (
@@ -69,6 +69,9 @@ NEWS_PAUSE_S_MAX: Final = 5.0
 COUNTS_INTERVAL_S: Final = 1.0
 """Seconds between two steps of the counters."""
 
+CLOSE_S_MAX: Final = 1.0
+"""Seconds that closing waits for the servers: a clean stop takes 5 in all."""
+
 _ANY_VIEW: Final = 2**64
 """Views prove no loss here: the counters of several processes are not compared."""
 
@@ -92,6 +95,7 @@ class CassandraStore:
         self._moved = asyncio.Event()
         self._closed = asyncio.Event()
         self._trouble: StoreFailed | None = None
+        self._counted: Statistics | None = None
         self._tasks = [asyncio.create_task(self._keep_counting())]
         if parts.lag_ms:
             self._tasks.append(asyncio.create_task(self._keep_looking()))
@@ -121,8 +125,6 @@ class CassandraStore:
             check_version(await read_version(connection))
             statements = await Statements.prepare(connection)
             ownership = Ownership(connection, statements)
-            await ownership.claim(node_id, adopted_from)
-            epoch = await ownership.epoch()
             time = StoreTime(
                 system_clock,
                 retention_ms=retention_ms,
@@ -131,6 +133,8 @@ class CassandraStore:
             )
             newest = await FeedReader(connection, statements).newest(time.now_ms())
             time.check_beside(ms_of(newest), lag_ms=lag_ms)
+            await ownership.claim(node_id, adopted_from)
+            epoch = await ownership.epoch()
         except BaseException:
             await connection.close()
             raise
@@ -155,12 +159,19 @@ class CassandraStore:
             process=process,
             lag_ms=lag_ms,
         )
-        return cls(parts, epoch=epoch, cursor_key=cursor_key, log=log)
+        store = cls(parts, epoch=epoch, cursor_key=cursor_key, log=log)
+        await store.statistics()
+        return store
 
     @property
     def epoch(self) -> Epoch:
         """The keyspace's epoch: the same for all processes, until it is restored from a backup."""
         return self._epoch
+
+    @property
+    def writer_id(self) -> bytes:
+        """This process's, since it opened the keyspace."""
+        return self._parts.process
 
     @property
     def change(self) -> int:
@@ -199,6 +210,7 @@ class CassandraStore:
     async def commit(self, deposit: Deposit) -> tuple[Outcome, ...]:
         """Stores a deposit; an outcome a blob, in order, once a quorum has all of it."""
         self._check_open()
+        self._parts.time.check()
         size_bytes = sum(len(blob.data) for blob in deposit.blobs)
         with self._pending.taken(blobs=len(deposit.blobs), size_bytes=size_bytes):
             prepared = await prepare(deposit, now_ms=self.now_ms())
@@ -283,7 +295,7 @@ class CassandraStore:
         self._check_open()
         place = BEGINNING
         if after is not None:
-            cursor = self._mint.honoured(after, change=_ANY_VIEW)
+            cursor = self._cursor(after)
             if cursor is None:
                 raise ValueError("not a cursor that this store honours")
             place = Place(cursor.change, cursor.view)
@@ -298,8 +310,12 @@ class CassandraStore:
         return self._mint.mint(change=settled, view=settled)
 
     def honours(self, cursor: bytes) -> bool:
-        """Whether `feed` can go on from `cursor`; `IdentityLost` when it proves a loss."""
-        return self._mint.honoured(cursor, change=_ANY_VIEW) is not None
+        """Whether `feed` can go on from `cursor`.
+
+        Never `IdentityLost`: the node id is that of several processes, none of which may end it.
+        Who restores a keyspace from a backup says so (`meshbox store init --restored`).
+        """
+        return self._cursor(cursor) is not None
 
     async def wait_beyond(self, change: int) -> int:
         """Returns `durable_change` as soon as it is above `change`."""
@@ -380,27 +396,41 @@ class CassandraStore:
         self._parts.counts.note(RELAYED, blobs)
 
     async def statistics(self) -> Statistics:
-        """Counts of all processes, as of now; this one's own are exact."""
+        """Counts of all processes, as of now; those of before while the servers do not answer."""
         self._check_open()
-        return await self._parts.counts.statistics(self._parts.time.due_through())
+        try:
+            self._counted = await self._parts.counts.statistics(self._parts.time.due_through())
+        except StoreFailed:
+            if self._counted is None:
+                raise
+        return self._counted
 
     async def flush_reading(self) -> None:
         """Nothing: the clock is the wall clock."""
 
     async def close(self) -> None:
         """Waits for what is being committed, and lets go of the servers."""
-        await self._writer.close()
         self._closed.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
         try:
-            await self._parts.counts.add()
-        except MeshboxError as error:
-            self._log("store.failed", reason=error.code, detail=error.message)
+            async with asyncio.timeout(CLOSE_S_MAX):
+                await self._writer.close()
+                await self._parts.counts.add()
+        except (MeshboxError, TimeoutError) as error:
+            # What waited was not acknowledged, and nothing is decided by the counts.
+            self._log("store.failed", reason=StoreFailed.code, detail=f"while closing: {error}")
         self._note_moved()
         self._refills.grown.set()
         await self._parts.connection.close()
+
+    def _cursor(self, cursor: bytes) -> Cursor | None:
+        """What a cursor says; None for one that is not honoured."""
+        try:
+            return self._mint.honoured(cursor, change=_ANY_VIEW)
+        except IdentityLost:
+            return None
 
     def _check_open(self) -> None:
         if self._closed.is_set():

@@ -123,6 +123,11 @@ class EmbeddedStore:
         return self._epochs.current
 
     @property
+    def writer_id(self) -> bytes:
+        """One process has the database: the epoch's."""
+        return self._epochs.current.id
+
+    @property
     def change(self) -> int:
         """The feed's counter, including changes that are not durable yet."""
         return self._database.counts.change

@@ -1,0 +1,188 @@
+"""Real processes of one mailbox over a real Cassandra: one key, one store, and what goes wrong."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meshbox.identity.key_file import KEY_NAME
+from meshbox.node.data_folder import SHARED_NAME, STORE_NAME
+from meshbox.storage.cassandra.address import Access
+from scripts.clusters.cluster import Cluster
+from tests import cassandra
+from tests.node.processes import RunningNode, meshbox, start_node
+
+pytestmark = [pytest.mark.xdist_group("cassandra"), pytest.mark.timeout(240)]
+
+Options = tuple[str, ...]
+
+
+@pytest.fixture
+async def options(cassandra_keyspace: Access) -> Options:
+    """Options of every command about an empty keyspace."""
+    await cassandra.empty(cassandra_keyspace)
+    return (
+        *("--store", str(cassandra_keyspace.address)),
+        *("--cassandra-user", cassandra.USER),
+        *("--cassandra-password-file", str(cassandra_keyspace.password_file)),
+        "--cassandra-trust-clock",
+    )
+
+
+@pytest.fixture
+def started(tmp_path: Path, options: Options) -> Iterator[Callable[[str], RunningNode]]:
+    """Starts processes of one mailbox by name; the first one's key is copied to the others."""
+    nodes: list[RunningNode] = []
+
+    def start(name: str) -> RunningNode:
+        if nodes:
+            (tmp_path / name / "data").mkdir(mode=0o700, parents=True)
+            shutil.copy(nodes[0].data_dir / KEY_NAME, tmp_path / name / "data")
+        nodes.append(start_node(tmp_path / name, *options))
+        return nodes[-1]
+
+    yield start
+    for node in nodes:
+        if node.process.poll() is None:
+            node.kill()
+
+
+def post(node: RunningNode, path: str, body: object) -> tuple[int, Message, Any]:
+    request = urllib.request.Request(
+        node.url() + path,
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            text = answer.read()
+            return answer.status, answer.headers, json.loads(text) if text else None
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+def store(node: RunningNode, seq: int, text: bytes = b"text") -> tuple[int, Message, Any]:
+    blob = base64.b64encode(text).decode()
+    return post(node, "/blobs/store", {"blobs": {"topic": {"author": {str(seq): blob}}}})
+
+
+def seqs(node: RunningNode) -> list[int]:
+    status, _, document = post(node, "/blobs/get", {"topics": {"topic": {}}})
+    assert status == 200, document
+    return sorted(map(int, document["blobs_by_topic"]["topic"]["blobs"].get("author", {})))
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_processes_of_one_mailbox(
+    started: Callable[[str], RunningNode], tmp_path: Path, options: Options
+) -> None:
+    first = started("first")
+    refused = meshbox("run", "--data-dir", str(tmp_path / "stranger"), "--no-mdns", *options)
+    assert refused.status == 1
+    assert "copy identity.key from the data folder of another of its processes" in refused.err
+    second = started("second")
+    assert second.node_id == first.node_id
+    for seq in range(10):
+        assert store(first if seq % 2 else second, seq)[0] == 201
+    for node in (first, second):
+        until(lambda node=node: seqs(node) == list(range(10)))  # type: ignore[misc]
+    # The oldest API's messages have no numbers of their own: two processes must not give the same.
+    for at in range(4):
+        node, text = (first, second)[at % 2], base64.b64encode(b"%d" % at).decode()
+        assert post(node, "/messages/store", {"topic_id": "t", "message": text})[0] == 201
+    messages = [base64.b64encode(b"%d" % at).decode() for at in range(4)]
+
+    def lists_all() -> bool:
+        answer = post(second, "/messages/get", {"topic_ids": ["t"]})[2]
+        return all(text in json.dumps(answer) for text in messages)
+
+    until(lists_all)
+    held = [node.document("inventory") for node in (first, second)]
+    assert held[0]["digest"] == held[1]["digest"]
+    assert held[0]["blobs"] == 14
+    assert first.status()["storage"]["messages"] == 14
+    assert [node.stop() for node in (first, second)] == [0, 0]
+
+
+def test_a_folder_whose_messages_are_elsewhere_is_never_taken_for_a_lost_one(
+    started: Callable[[str], RunningNode], options: Options
+) -> None:
+    node = started("first")
+    assert store(node, 0)[0] == 201
+    node.kill()
+    folder = node.data_dir
+    assert (folder / SHARED_NAME).exists()
+    assert meshbox("id", "--data-dir", str(folder)).out.strip() == node.node_id
+    alone = meshbox("run", "--data-dir", str(folder), "--no-mdns")
+    assert alone.status == 1
+    assert "are in the keyspace" in alone.err
+    assert not (folder / STORE_NAME).exists()
+    elsewhere = options[1].rpartition("/")[0] + "/another"
+    other = meshbox("run", "--data-dir", str(folder), "--no-mdns", *options, "--store", elsewhere)
+    assert (other.status, "not another" in other.err) == (1, True)
+    again = start_node(folder.parent, *options)
+    try:
+        assert again.node_id == node.node_id
+        assert seqs(again) == [0]
+        assert again.stop() == 0
+    finally:
+        if again.process.poll() is None:
+            again.kill()
+
+
+def test_a_folder_with_a_database_is_refused(tmp_path: Path, options: Options) -> None:
+    folder = str(tmp_path / "data")
+    assert meshbox("id", "--data-dir", folder).status == 0
+    refused = meshbox("run", "--data-dir", folder, "--no-mdns", *options)
+    assert refused.status == 1
+    assert "has a database of its own" in refused.err
+
+
+def test_the_whole_cluster_goes_and_comes_back(
+    started: Callable[[str], RunningNode], cassandra_cluster: Cluster
+) -> None:
+    node = started("first")
+    assert store(node, 0)[0] == 201
+    cassandra_cluster.kill(1)
+    try:
+        status, headers, _ = store(node, 1)
+        assert status == 503
+        assert int(headers["Retry-After"]) > 0
+        until(lambda: not json.loads(get(node, "/readyz")[1])["ready"])
+        ready, text = get(node, "/readyz")
+        assert (ready, "does not answer" in text) == (503, True)
+        assert any("nothing is stored" in warning for warning in node.status()["warnings"])
+    finally:
+        cassandra_cluster.start(1)
+    until(lambda: store(node, 1)[0] == 201, seconds=60)
+    assert seqs(node) == [0, 1]
+    until(lambda: get(node, "/readyz")[0] == 200)
+    log = node.log()
+    assert "store.failed" in log
+    assert "store.reopened" in log
+    assert "node.defect" not in log
+    assert node.stop() == 0
+
+
+def get(node: RunningNode, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(node.url("admin") + path, timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
