@@ -19,6 +19,8 @@ from scripts.benchmarks.load import run_load
 from scripts.benchmarks.machine import describe, file_system
 from scripts.benchmarks.requests import DIALECTS, Deposits, Texts, filling, logs, post, store_body
 from scripts.benchmarks.rows import Figures, percentile
+from scripts.clusters.artifacts import check_machine, fetch
+from scripts.clusters.faults import ClusterImpossible
 
 pytestmark = pytest.mark.xdist_group("bench")
 
@@ -34,6 +36,7 @@ FIELDS = [
 SMALL = {
     "deposits": ["--seconds=0.2"],
     "deposits-batch": ["--seconds=0.2"],
+    "cassandra-deposits": ["--seconds=0.2"],
     "poll-idle": ["--seconds=0.2", "--blobs=50"],
     "mixed": ["--seconds=0.2", "--blobs=50"],
     "propagation": ["--seconds=0.5"],
@@ -52,6 +55,7 @@ SMALL = {
 PRINCIPAL = {
     "deposits": {"deposits.64.rate", "deposits.64.p99", "deposits.1.rate"},
     "deposits-batch": {"deposits-batch.rate"},
+    "cassandra-deposits": {"cassandra-deposits.1.rate", "cassandra-deposits.1.statements"},
     "poll-idle": {"poll-idle.50.16.rate", "poll-idle.50.1.rate"},
     "mixed": {"mixed.rate", "mixed.p99"},
     "propagation": {"propagation.2.p50", "propagation.2.p99"},
@@ -77,6 +81,14 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def skip_without_java() -> None:
+    try:
+        check_machine()
+        fetch()
+    except ClusterImpossible as error:
+        pytest.skip(f"Cassandra {error}")
+
+
 def rows_of(name: str, folder: Path, *options: str) -> dict[str, dict[str, Any]]:
     finished = bench(name, "--json", "--runs=1", f"--dir={folder}", *SMALL[name], *options)
     assert finished.returncode == 0, finished.stderr
@@ -86,6 +98,8 @@ def rows_of(name: str, folder: Path, *options: str) -> dict[str, dict[str, Any]]
 @pytest.mark.skipif(sys.platform != "linux", reason="CPU of another process: Linux alone tells")
 @pytest.mark.parametrize("name", SMALL)
 def test_a_benchmark_says_what_it_measured(name: str, tmp_path: Path) -> None:
+    if name.startswith("cassandra"):
+        skip_without_java()
     rows = rows_of(name, tmp_path)
     assert rows.keys() >= PRINCIPAL[name]
     for row in rows.values():

@@ -14,6 +14,7 @@ import msgspec
 from rich.console import Console
 
 from scripts.benchmarks.baseline import WRITES
+from scripts.benchmarks.cassandra_deposits import cassandra_deposits
 from scripts.benchmarks.catchup import catchup
 from scripts.benchmarks.crowd import crowd
 from scripts.benchmarks.deposits import deposits, deposits_batch
@@ -37,6 +38,7 @@ from scripts.benchmarks.strangers import strangers
 BENCHMARKS: Final[dict[str, Callable[[Options], Awaitable[Figures]]]] = {
     "deposits": deposits,
     "deposits-batch": deposits_batch,
+    "cassandra-deposits": cassandra_deposits,
     "poll-idle": poll_idle,
     "mixed": mixed,
     "propagation": propagation,

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import msgspec
 
-from scripts.tortures import crash, mutate
+from scripts.tortures import cassandra, crash, mutate
 from scripts.tortures.faults import TortureFailed
 
 _ON_DISK: Final = Path("/var/tmp")  # noqa: S108 - room for some hundred megabytes
 _FAILED: Final = 1
-_Figures = crash.Figures | mutate.Figures
+_Figures = cassandra.Figures | crash.Figures | mutate.Figures
 _INTERRUPTED: Final = 130
 
 
@@ -53,7 +53,13 @@ async def _mutate(chosen: argparse.Namespace) -> mutate.Figures:
     return await mutate.mutate(options)
 
 
+async def _cassandra(chosen: argparse.Namespace) -> cassandra.Figures:
+    options = cassandra.Options(seed=chosen.seed, seconds=chosen.seconds, folder=chosen.dir)
+    return await cassandra.cassandra(options)
+
+
 _CAMPAIGNS: Final[dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, _Figures]]]] = {
+    "cassandra": _cassandra,
     "crash": _crash,
     "mutate": _mutate,
 }
@@ -85,7 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--keep", action="store_true", help="leave the folder, to look into it")
     mutants = campaigns.add_parser("mutate", help="requests that no app would send")
     mutants.add_argument("--requests", type=int, default=100_000, help="how many (100,000)")
-    for campaign in (crashes, mutants):
+    clusters = campaigns.add_parser("cassandra", help="a killed server, a stopped process")
+    clusters.add_argument("--seconds", type=float, default=30.0, help="of load (30)")
+    for campaign in (clusters, crashes, mutants):
         campaign.add_argument("--seed", type=int, default=1, help="of all choices (1)")
         campaign.add_argument("--json", action="store_true", help="one document")
         campaign.add_argument("--dir", type=Path, default=_ON_DISK, help="where its folder is made")
