@@ -87,6 +87,9 @@ class StoreRequests:
         self._peer = peer
         self._epoch_id = epoch_id
         self._returns = store.returns
+        self._found_no_room = False
+        """A commit found no room for something, and no cursor kept since says so. A cursor may be
+        asked for before that commit is done, so the session cannot tell."""
         self._order = CommitOrder()
 
     async def answer(self, request: Request) -> Any:
@@ -230,17 +233,18 @@ class StoreRequests:
                     self._peer,
                     self._epoch_id,
                     self._rule + request.cursor,
-                    passed=request.passed,
+                    passed=request.passed or self._found_no_room,
                     returns=self._returns,
                 )
             )
         blobs = tuple(self._new_blob(blob) for blob in request.blobs)
         refills = [] if request.refilled is None else [PeerRefill(self._peer, request.refilled)]
         outcomes = await self._store.commit(Deposit(blobs, cursors, refills, whole=False))
+        no_room = self._found_no_room or Outcome.NO_ROOM in outcomes
+        self._found_no_room = no_room and request.cursor is None
         return Committed(
             stored=sum(outcome in _NEW for outcome in outcomes),
             duplicates=sum(outcome in _HELD for outcome in outcomes),
-            no_room=Outcome.NO_ROOM in outcomes,
         )
 
     def _new_blob(self, blob: ReceivedBlob) -> NewBlob:

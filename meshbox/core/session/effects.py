@@ -258,7 +258,8 @@ class Commit:
     blobs: tuple[ReceivedBlob, ...]
     cursor: bytes | None
     passed: bool = False
-    """Something before `cursor` was passed for lack of room: it is kept whence to return."""
+    """Something before `cursor` was not wanted for lack of room: it is kept whence to return. So it
+    is where a commit before found no room, which whoever carries them out notes by itself."""
     refilled: bytes | None = None
     """How far the peer has answered what it was asked for by name, once `blobs` are stored."""
 
@@ -268,8 +269,6 @@ class Committed(NamedTuple):
 
     stored: int
     duplicates: int
-    no_room: bool = False
-    """Some of it would have been the first to go, and is not stored."""
 
 
 Request = (

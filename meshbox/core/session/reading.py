@@ -223,7 +223,6 @@ class FeedReader:
         self.progress_ms = now_ms
         self.blobs_in += result.stored
         self.duplicates_in += result.duplicates
-        self._passed |= result.no_room
         for (number, place), ranges in done.places.items():
             log = self._pages.page(number).logs[place]
             log.uncommitted -= ranges
