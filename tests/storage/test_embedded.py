@@ -605,6 +605,32 @@ def test_the_last_cursors_of_an_epoch_are_kept() -> None:
     assert kept.adding(newest, change=99) is kept
 
 
+def of_epochs(*passed: bool) -> PeerRecord:
+    """A peer that restarted between its cursors, of which some passed something."""
+    kept = PeerRecord(0)
+    for at, was_passed in enumerate(passed):
+        epoch, cursor = b"e%d" % at, b"c%d" % at
+        kept = kept.adding(PeerCursor(peer_at(1), epoch, cursor), change=at)
+        if was_passed:
+            after = PeerCursor(peer_at(1), epoch, cursor + b" and more", passed=True)
+            kept = kept.adding(after, change=at)
+    return kept
+
+
+def test_cursors_return_to_before_a_peer_restarted() -> None:
+    """Its next opening went on from a cursor that had passed something."""
+    returned = of_epochs(False, True, False).returned()
+    assert [kept.cursor for kept in returned.newest(peer_at(1))] == [b"c1", b"c0"]
+    assert not returned.has_passed
+
+
+def test_what_a_forgotten_epoch_passed_is_found_by_comparing() -> None:
+    kept = of_epochs(True, *(False for _ in range(CURSORS_KEPT)))
+    assert len(kept.epochs) == CURSORS_KEPT
+    assert kept.has_passed
+    assert kept.returned().newest(peer_at(1)) == ()
+
+
 async def test_small_caches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caches, "RECORDS_COUNT_MAX", 2)
     monkeypatch.setattr(caches, "TOPICS_COUNT_MAX", 1)

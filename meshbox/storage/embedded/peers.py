@@ -54,8 +54,10 @@ class PeerRecord(NamedTuple):
         if added == kept and self.epochs[0].epoch_id == new.epoch_id:
             return self
         others = tuple(e for e in self.epochs if e.epoch_id != new.epoch_id)
-        epochs = (added, *others)
-        return self._replace(change=change, epochs=epochs[:CURSORS_KEPT])
+        epochs = (added, *others)[:CURSORS_KEPT]
+        if any(epoch.passed is not None for epoch in others[CURSORS_KEPT - 1 :]):
+            epochs = (*epochs[:-1], epochs[-1]._replace(passed=b""))
+        return self._replace(change=change, epochs=epochs)
 
     def asked_for(self, through: bytes, *, change: int) -> PeerRecord:
         """After it was asked for the refill list up to `through`; it never goes back."""
@@ -69,13 +71,12 @@ class PeerRecord(NamedTuple):
         return any(epoch.passed is not None for epoch in self.epochs)
 
     def returned(self) -> PeerRecord:
-        """Standing before all that was passed for lack of room."""
-        epochs = (
-            epoch if epoch.passed is None else EpochCursors(epoch.epoch_id, (epoch.passed,))
-            for epoch in self.epochs
-            if epoch.passed != b""
-        )
-        return self._replace(epochs=tuple(epochs))
+        """Standing before all that was passed for lack of room: also without the cursors of epochs
+        after that one, which began where it stood."""
+        at = max(at for at, epoch in enumerate(self.epochs) if epoch.passed is not None)
+        first = self.epochs[at]
+        before = [EpochCursors(first.epoch_id, (first.passed,))] if first.passed else []
+        return self._replace(epochs=(*before, *self.epochs[at + 1 :]))
 
     def newest(self, peer: NodeId) -> tuple[PeerCursor, ...]:
         """The newest cursor of each epoch, newest epoch first."""
