@@ -56,6 +56,9 @@ class ClassedRanges(NamedTuple):
     def __sub__(self, ranges: SeqRanges) -> ClassedRanges:
         return ClassedRanges(self.opaque - ranges, self.verified - ranges)
 
+    def __and__(self, ranges: SeqRanges) -> ClassedRanges:
+        return ClassedRanges(self.opaque & ranges, self.verified & ranges)
+
 
 NONE_SEEN = ClassedRanges()
 
@@ -228,6 +231,12 @@ class LogDraft:
         """Evicted numbers leave seen; of a log with nothing held all of them, since it no longer
         knows them one from another."""
         self._evicted = self._evicted - ranges.all if self._runs else NONE_SEEN
+
+    def narrow_evicted(self, went: SeqRanges) -> None:
+        """Only `went` was ever evicted: what lies between, and only counts as evicted since gaps
+        were closed while nothing was held, leaves seen as soon as something is held."""
+        if self._runs:
+            self._evicted &= went
 
     def expire_evicted(self, ranges: ClassedRanges) -> None:
         """What was evicted would be due by now: it has expired, as if it had stayed."""

@@ -9,6 +9,7 @@ import pytest
 
 from meshbox.core.errors import StoreFull
 from meshbox.core.ids import LogId
+from meshbox.core.ranges import SeqRanges
 from meshbox.core.room import BLOB_OVERHEAD_BYTES, Allocation, footprint_bytes, metadata_bytes
 from meshbox.storage.interface import (
     Deposit,
@@ -236,6 +237,23 @@ async def test_clients_that_upload_all_that_is_missing_do_not_go_round(
             await put(store, *(large(store, seq, log) for seq in missing.numbers()), whole=False)
     assert uploads <= 4
     assert (await store.statistics()).evicted - evicted <= 4
+
+
+async def test_numbers_between_those_that_went_were_never_here(folder: FolderHarness) -> None:
+    """A log with nothing held closes its gaps; what lies in them is lacked as soon as it may be."""
+    store = await folder.open(allocation=for_blobs(10))
+    await put(store, *(large(store, seq, X) for seq in range(0, 20, 2)))
+    folder.clock.advance(7 * HOUR_MS)
+    for seq in range(10):
+        await put(store, large(store, seq, Y))
+    gone = await record(store, X)
+    assert not gone.runs
+    assert gone.evicted.range_count <= 4
+    assert gone.evicted.all.meets(1, 2)
+    await put(store, large(store, 30, X))
+    store = await folder.reopen(allocation=for_blobs(40))
+    await keep_room(store)
+    assert (await record(store, X)).missing(30) == SeqRanges.of(0, 30)
 
 
 async def test_a_cursor_that_passed_something_goes_back_when_there_is_room(

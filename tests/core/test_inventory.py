@@ -245,3 +245,20 @@ def test_an_empty_log_keeps_few_ranges_and_forgets_no_number(
     assert before.seen_verified - after.seen_verified == EMPTY
     assert after.seen.highest == before.seen.highest
     assert not after.expired.opaque & after.expired.verified
+
+
+def test_what_only_counted_as_evicted_leaves_seen_once_something_is_held() -> None:
+    draft = LogDraft(LogRecord(LOG, 0))
+    for seq in range(0, 12, 2):
+        draft.add(seq, blob_class=OPAQUE, bucket=1, size_bytes=1)
+    for run in draft.finish(1).runs:
+        draft.evict(run, count=1, size_bytes=1)
+    went = SeqRanges((seq, seq + 1) for seq in range(0, 12, 2))
+    closed = draft.finish(2).evicted.all
+    assert not went - closed
+    assert closed - went
+    draft.narrow_evicted(went)
+    assert draft.finish(3).evicted.all == closed
+    draft.add(20, blob_class=OPAQUE, bucket=2, size_bytes=1)
+    draft.narrow_evicted(went)
+    assert draft.finish(4).evicted.all == went

@@ -6,13 +6,15 @@ counted for. It goes when they leave seen, or when the bucket is due and they co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from meshbox.core.errors import StoreDamaged
+from meshbox.core.ids import LogKey
 from meshbox.core.inventory import NONE_SEEN, ClassedRanges
+from meshbox.core.ranges import SeqRanges, union
 from meshbox.storage.embedded.changes import Put, Remove
 from meshbox.storage.embedded.records import FlatSeen, flat_seen, seen_of
 from meshbox.storage.embedded.schema import DueEntry, bucket_key, due_key, parse_due_key
@@ -71,6 +73,19 @@ def evicted_before(key_value: KeyValue, entries: Sequence[DueEntry]) -> list[Evi
         return []
     values = key_value.get_many(Family.EVICTED, [due_key(*entry) for entry in entries])
     return [Evicted() if value is None else decode_evicted(value) for value in values]
+
+
+def evicted_still(
+    key_value: KeyValue, after: Mapping[DueEntry, Evicted], *, first: int, newest: int
+) -> dict[LogKey, SeqRanges]:
+    """What went of each log of `after` from the buckets `first` to `newest`, once the entries of
+    `after` are like that."""
+    logs = dict.fromkeys(entry.log for entry in after)
+    entries = [DueEntry(bucket, log) for log in logs for bucket in range(first, newest + 1)]
+    went: dict[LogKey, list[SeqRanges]] = {log: [] for log in logs}
+    for entry, before in zip(entries, evicted_before(key_value, entries), strict=True):
+        went[entry.log].append(after.get(entry, before).ranges.all)
+    return {log: union(ranges) for log, ranges in went.items()}
 
 
 def newest_first(

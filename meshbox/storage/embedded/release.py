@@ -9,19 +9,26 @@ What nobody gave back by the time its bucket is due has expired, as if it had st
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from meshbox.core.ids import LogKey
 from meshbox.core.limits import SWEEP_LOGS_MAX
 from meshbox.core.retention import bucket_of
 from meshbox.core.room import RELEASE_INTERVAL_MS, releasable_bytes
-from meshbox.storage.embedded.changes import Changes, Remove
+from meshbox.storage.embedded.changes import Changes
 from meshbox.storage.embedded.database import Database
 from meshbox.storage.embedded.disk import Disk
 from meshbox.storage.embedded.drafts import Drafts
-from meshbox.storage.embedded.evicted import entry_op, newest_first, through
+from meshbox.storage.embedded.evicted import (
+    Evicted,
+    entry_op,
+    evicted_still,
+    newest_first,
+    through,
+)
 from meshbox.storage.embedded.eviction import Eviction
 from meshbox.storage.embedded.refill import add_to_list
-from meshbox.storage.embedded.schema import due_key
-from meshbox.storage.keyvalue import Family
+from meshbox.storage.embedded.schema import DueEntry
 
 
 class Release:
@@ -40,11 +47,13 @@ class Release:
             return None
         counts = self._database.counts
         changes = Changes(counts._replace(change=counts.change + 1))
+        if expire_evicted(self._database, changes, self._database.time.due_through()):
+            return changes
         released = self._release(changes)
         if released:
             add_to_list(self._database, changes, released)
         self._return_cursors(changes)
-        return changes if released or changes.returned else None
+        return changes if changes.records or changes.returned else None
 
     def _release(self, changes: Changes) -> list[LogKey]:
         """The logs of which something left seen."""
@@ -61,17 +70,16 @@ class Release:
             limit=SWEEP_LOGS_MAX,
         )
         drafts = Drafts(database, changes, (entry.log for entry, _ in entries))
-        released = []
+        rest: dict[DueEntry, Evicted] = {}
         for entry, went in entries:
             part = went.newest(self._left_bytes)
             if not part.footprint_bytes:
                 break
             self._left_bytes -= part.footprint_bytes
             drafts[entry.log].release(part.ranges)
-            changes.ops.append(entry_op(entry, went - part))
-            released.append(entry.log)
-        drafts.finish(released)
-        return released
+            rest[entry] = went - part
+        _finish(database, changes, drafts, rest)
+        return [entry.log for entry in rest]
 
     def _return_cursors(self, changes: Changes) -> None:
         passed = self._database.peer_order.passed
@@ -90,6 +98,19 @@ def expire_evicted(database: Database, changes: Changes, due_through: int) -> bo
     drafts = Drafts(database, changes, logs)
     for entry, went in entries:
         drafts[entry.log].expire_evicted(went.ranges)
-        changes.ops.append(Remove(Family.EVICTED, due_key(*entry)))
-    drafts.finish(logs)
+    _finish(database, changes, drafts, dict.fromkeys((entry for entry, _ in entries), Evicted()))
     return len(entries) == SWEEP_LOGS_MAX
+
+
+def _finish(
+    database: Database, changes: Changes, drafts: Drafts, rest: Mapping[DueEntry, Evicted]
+) -> None:
+    """Adds to `changes`: of some entries only `rest` is left, and their logs know it."""
+    changes.ops += (entry_op(entry, left) for entry, left in rest.items())
+    newest = bucket_of(database.time.now_ms())
+    oldest = min((entry.bucket for entry in rest), default=newest)
+    first = min(oldest, database.time.due_through() + 1)
+    still = evicted_still(database.key_value, rest, first=first, newest=newest)
+    for log, went in still.items():
+        drafts[log].narrow_evicted(went)
+    drafts.finish(still)
