@@ -256,6 +256,19 @@ async def test_numbers_between_those_that_went_were_never_here(folder: FolderHar
     assert (await record(store, X)).missing(30) == SeqRanges.of(0, 30)
 
 
+async def test_a_blob_that_never_has_room_lets_nothing_go(folder: FolderHarness) -> None:
+    store = await folder.open(allocation=for_blobs(4))
+    await put(store, *(large(store, seq, X) for seq in range(4)))
+    huge = large(store, 9, Y)._replace(data=b"." * 5 * SIZE)
+    with pytest.raises(StoreFull):
+        await put(store, huge)
+    with pytest.raises(StoreFull):
+        await put(store, *(large(store, seq, Y) for seq in range(5)))
+    assert await store.commit(Deposit((huge,), whole=False)) == (Outcome.NO_ROOM,)
+    assert sorted(await contents(store, X)) == [0, 1, 2, 3]
+    assert store.floor is None
+
+
 async def test_a_cursor_that_passed_something_goes_back_when_there_is_room(
     folder: FolderHarness,
 ) -> None:

@@ -215,11 +215,13 @@ class Writer:
         """What wants to come in and may, when something has to go for it; else nothing."""
         if not self._eviction.is_needed(sum(deposit.footprint_bytes for deposit in deposits)):
             return {}
-        every = newcomers(self._database, deposits, None)
+        most_bytes = self._eviction.most_bytes
+        every = newcomers(self._database, deposits, None, most_bytes=most_bytes)
         if not self._eviction.is_needed(sum(every.values())):
             return {}
         self._eviction.full = True
-        return newcomers(self._database, deposits, self._eviction.first_to_go())
+        first = self._eviction.first_to_go()
+        return newcomers(self._database, deposits, first, most_bytes=most_bytes)
 
     def _evict(self, incoming: Incoming) -> None:
         changes = self._eviction.step(incoming)

@@ -27,6 +27,7 @@ from meshbox.core.limits import (
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.room import (
     BLOB_OVERHEAD_BYTES,
+    ENDLESS_BYTES,
     UNBOUNDED,
     FirstToGo,
     RoomLeft,
@@ -104,18 +105,34 @@ class Eviction:
         self.full = self.full and not roomy
         return roomy and not self.full
 
+    def has_room_for(self, size_bytes: int) -> bool:
+        """Whether a footprint of so many bytes has room though nothing goes."""
+        return not self.is_needed(size_bytes)
+
     async def caught_up(self) -> None:
         """Waits, when the store is full, until the disk has back most of what went before."""
         if not self.full:
             return
-        bound_bytes = self._disk.bound_bytes(self._database.counts.used_bytes)
+        bound_bytes = self.bound_bytes
         if bound_bytes is not None:
             await self._disk.caught_up(bound_bytes)
 
+    @property
+    def bound_bytes(self) -> int | None:
+        """What the footprint may be now; None: no bound."""
+        return self._disk.bound_bytes(self._database.counts.used_bytes)
+
+    @property
+    def most_bytes(self) -> int:
+        """What might come in if every blob went; logs stay known."""
+        bound_bytes = self.bound_bytes
+        if bound_bytes is None:
+            return ENDLESS_BYTES
+        return bound_bytes - self._database.counts.logs_bytes
+
     def is_needed(self, coming_bytes: int) -> bool:
         """Whether the bound does not allow for so much more."""
-        used_bytes = self._database.counts.used_bytes
-        bound_bytes = self._disk.bound_bytes(used_bytes)
+        bound_bytes, used_bytes = self.bound_bytes, self._database.counts.used_bytes
         return bound_bytes is not None and used_bytes + coming_bytes > bound_bytes
 
     def step(self, incoming: Incoming = NOTHING) -> Changes | None:
