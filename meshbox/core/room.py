@@ -98,6 +98,11 @@ def newcomer_bytes(size_bytes: int) -> int:
     return size_bytes + BLOB_OVERHEAD_BYTES + RANGE_BYTES
 
 
+def room_bytes(size_bytes: int) -> int:
+    """What may have to be free for a blob of `size_bytes`, whether its log is known or new."""
+    return newcomer_bytes(size_bytes) + LOG_BYTES_MAX
+
+
 def aside_bytes(limit_bytes: int | None) -> int:
     """Bytes of disk that are set aside; they are part of the limit, where there is one."""
     if limit_bytes is None:

@@ -54,6 +54,9 @@ class PeerCursor(NamedTuple):
     cursor: bytes
     passed: bool = False
     """Something offered since the cursor before was passed because there was no room for it."""
+    room_bytes: int = 0
+    """The footprint of the smallest blob that was `passed`: it goes back when there is room for
+    that. 0: not known."""
     returns: int = 0
     """`MailboxStore.returns` when the session began: of a peer whose cursor went back since then
     it is not kept."""
@@ -322,7 +325,7 @@ class MailboxStore(Protocol):
 
         Above the allocation something goes. When there is room again, evicted numbers leave seen,
         newest first, and their logs go on the refill list; cursors that passed something for lack
-        of room go back to before it.
+        of room go back to before it, once the smallest of it has room.
         """
 
     async def ask_for(self, logs: Sequence[LogKey]) -> None:

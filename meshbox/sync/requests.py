@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from meshbox.core.ids import NodeId
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import BLOB_CHUNK_BYTES, CURSORS_OFFERED_MAX, PAGE_LOGS_MAX
 from meshbox.core.reconcile import SYMBOL_BYTES, Digest
+from meshbox.core.room import room_bytes
 from meshbox.core.session.effects import (
     AwaitChange,
     BlobsRead,
@@ -87,9 +89,10 @@ class StoreRequests:
         self._peer = peer
         self._epoch_id = epoch_id
         self._returns = store.returns
-        self._found_no_room = False
-        """A commit found no room for something, and no cursor kept since says so. A cursor may be
-        asked for before that commit is done, so the session cannot tell."""
+        self._unplaced_bytes: int | None = None
+        """The footprint of the smallest blob that a commit found no room for, if no cursor kept
+        since says so. A cursor may be asked for before that commit is done, so the session cannot
+        tell."""
         self._order = CommitOrder()
 
     async def answer(self, request: Request) -> Any:
@@ -233,19 +236,27 @@ class StoreRequests:
                     self._peer,
                     self._epoch_id,
                     self._rule + request.cursor,
-                    passed=request.passed or self._found_no_room,
+                    passed=request.passed or self._unplaced_bytes is not None,
+                    room_bytes=0 if request.passed else self._unplaced_bytes or 0,
                     returns=self._returns,
                 )
             )
         blobs = tuple(self._new_blob(blob) for blob in request.blobs)
         refills = [] if request.refilled is None else [PeerRefill(self._peer, request.refilled)]
         outcomes = await self._store.commit(Deposit(blobs, cursors, refills, whole=False))
-        no_room = self._found_no_room or Outcome.NO_ROOM in outcomes
-        self._found_no_room = no_room and request.cursor is None
+        self._note_unplaced(blobs, outcomes)
+        if request.cursor is not None:
+            self._unplaced_bytes = None
         return Committed(
             stored=sum(outcome in _NEW for outcome in outcomes),
             duplicates=sum(outcome in _HELD for outcome in outcomes),
         )
+
+    def _note_unplaced(self, blobs: Sequence[NewBlob], outcomes: Sequence[Outcome]) -> None:
+        for blob, outcome in zip(blobs, outcomes, strict=True):
+            if outcome is Outcome.NO_ROOM:
+                needed_bytes = room_bytes(len(blob.data))
+                self._unplaced_bytes = min(needed_bytes, self._unplaced_bytes or needed_bytes)
 
     def _new_blob(self, blob: ReceivedBlob) -> NewBlob:
         retention = self._store.retention

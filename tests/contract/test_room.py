@@ -269,6 +269,25 @@ async def test_a_blob_that_never_has_room_lets_nothing_go(folder: FolderHarness)
     assert store.floor is None
 
 
+async def test_a_cursor_goes_back_once_there_is_room_for_what_it_passed(
+    folder: FolderHarness,
+) -> None:
+    """Else what it passed would come again and again, and be passed each time."""
+    store = await folder.open(allocation=for_blobs(4))
+    await put_cursor(store, b"1")
+    huge = large(store, 9, Y)._replace(data=b"." * 5 * SIZE)
+    await store.commit(Deposit((huge,), (PeerCursor(PEER, EPOCH, b"2"),), whole=False))
+    await keep_room(store)
+    assert [kept.cursor for kept in await store.cursors(PEER)] == [b"2"]
+    store = await folder.reopen(allocation=for_blobs(5))
+    await put(store, large(store, 0, X))
+    await keep_room(store)
+    assert [kept.cursor for kept in await store.cursors(PEER)] == [b"2"]
+    store = await folder.reopen(allocation=for_blobs(20))
+    await keep_room(store)
+    assert [kept.cursor for kept in await store.cursors(PEER)] == [b"1"]
+
+
 async def test_a_cursor_that_passed_something_goes_back_when_there_is_room(
     folder: FolderHarness,
 ) -> None:

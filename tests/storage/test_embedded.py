@@ -624,6 +624,17 @@ def test_cursors_return_to_before_a_peer_restarted() -> None:
     assert not returned.has_passed
 
 
+def test_the_smallest_of_what_was_passed_says_when_to_return() -> None:
+    kept = PeerRecord(0)
+    for number, size_bytes in enumerate((900, 300, 600)):
+        passing = PeerCursor(peer_at(1), b"e", b"%d" % number, passed=True, room_bytes=size_bytes)
+        kept = kept.adding(passing, change=number)
+    kept = kept.adding(PeerCursor(peer_at(1), b"e", b"more"), change=9)
+    assert kept.room_bytes == 300
+    assert PeerOrder([(peer_at(1), kept)]).passed == {peer_at(1): 300}
+    assert kept.returned().room_bytes == 0
+
+
 def test_what_a_forgotten_epoch_passed_is_found_by_comparing() -> None:
     kept = of_epochs(True, *(False for _ in range(CURSORS_KEPT)))
     assert len(kept.epochs) == CURSORS_KEPT

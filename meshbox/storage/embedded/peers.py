@@ -45,19 +45,28 @@ class PeerRecord(NamedTuple):
     """Newest first."""
     refilled: bytes = b""
     """The last entry of the refill list that it was asked for."""
+    room_bytes: int = 0
+    """What the smallest takes of what was passed for lack of room; 0: not known."""
 
     def adding(self, new: PeerCursor, *, change: int) -> PeerRecord:
         """With one more cursor; itself when that is the newest already."""
         same = (e for e in self.epochs if e.epoch_id == new.epoch_id)
         kept = next(same, EpochCursors(new.epoch_id, ()))
         added = kept.adding(new)
-        if added == kept and self.epochs[0].epoch_id == new.epoch_id:
+        room_bytes = self.room_bytes
+        if new.passed:
+            room_bytes = min(room_bytes, new.room_bytes) if self.has_passed else new.room_bytes
+        if (
+            added == kept
+            and room_bytes == self.room_bytes
+            and self.epochs[0].epoch_id == new.epoch_id
+        ):
             return self
         others = tuple(e for e in self.epochs if e.epoch_id != new.epoch_id)
         epochs = (added, *others)[:CURSORS_KEPT]
         if any(epoch.passed is not None for epoch in others[CURSORS_KEPT - 1 :]):
             epochs = (*epochs[:-1], epochs[-1]._replace(passed=b""))
-        return self._replace(change=change, epochs=epochs)
+        return self._replace(change=change, epochs=epochs, room_bytes=room_bytes)
 
     def asked_for(self, through: bytes, *, change: int) -> PeerRecord:
         """After it was asked for the refill list up to `through`; it never goes back."""
@@ -76,7 +85,7 @@ class PeerRecord(NamedTuple):
         at = max(at for at, epoch in enumerate(self.epochs) if epoch.passed is not None)
         first = self.epochs[at]
         before = [EpochCursors(first.epoch_id, (first.passed,))] if first.passed else []
-        return self._replace(epochs=(*before, *self.epochs[at + 1 :]))
+        return self._replace(epochs=(*before, *self.epochs[at + 1 :]), room_bytes=0)
 
     def newest(self, peer: NodeId) -> tuple[PeerCursor, ...]:
         """The newest cursor of each epoch, newest epoch first."""
@@ -92,8 +101,8 @@ class PeerOrder:
     def __init__(self, known: Iterable[tuple[NodeId, PeerRecord]]) -> None:
         ordered = sorted(known, key=lambda item: item[1].change)
         self._peers: dict[NodeId, None] = {peer: None for peer, _ in ordered}
-        self.passed = {peer: None for peer, kept in ordered if kept.has_passed}
-        """Those of whose offers we passed some for lack of room."""
+        self.passed = {peer: kept.room_bytes for peer, kept in ordered if kept.has_passed}
+        """Those of whose offers we passed some for lack of room, and what the smallest takes."""
         self.returns = 0
         """How often cursors went back in this opening."""
         self.returned_at: dict[NodeId, int] = {}
@@ -123,7 +132,7 @@ class PeerOrder:
             self._peers[peer] = None
             self.passed.pop(peer, None)
             if kept.has_passed:
-                self.passed[peer] = None
+                self.passed[peer] = kept.room_bytes
         if returned:
             self.returns += 1
             self.returned_at.update(dict.fromkeys(returned, self.returns))

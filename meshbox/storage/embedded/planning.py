@@ -17,7 +17,7 @@ from typing import NamedTuple
 from meshbox.core.errors import StoreFull, TooManyRanges
 from meshbox.core.ids import LogKey, NodeId
 from meshbox.core.inventory import LogRecord
-from meshbox.core.room import LOG_BYTES_MAX, UNBOUNDED, RoomLeft
+from meshbox.core.room import LOG_BYTES_MAX, UNBOUNDED, RoomLeft, room_bytes
 from meshbox.storage.embedded.changes import Changes, Put, Remove
 from meshbox.storage.embedded.peers import UNKNOWN_PEER, PeerRecord
 from meshbox.storage.embedded.records import encode_name
@@ -96,8 +96,7 @@ class GroupPlan:
         self._accept(trial)
         self._drop_chunks(deposit)
         for cursor in deposit.cursors:
-            passed = cursor.passed or Outcome.NO_ROOM in outcomes
-            self._keep(cursor._replace(passed=passed))
+            self._keep(_passing(cursor, deposit.blobs, outcomes))
         for refill in deposit.refills:
             self._note_asked(refill)
         self._ops += deposit.notes
@@ -188,3 +187,17 @@ class GroupPlan:
             prefix = topic_prefix(after.log.namespace, after.log.topic)
             changes.ops.append(Put(Family.TOPIC, prefix + key, encode_name(after.log)))
         changes.ops.append(Put(Family.FEED, feed_key(change), key))
+
+
+def _passing(
+    cursor: PeerCursor, blobs: Sequence[PreparedBlob], outcomes: Sequence[Outcome]
+) -> PeerCursor:
+    """The cursor, which also passes what there was no room for in its own deposit."""
+    judged = zip(blobs, outcomes, strict=True)
+    sizes = [
+        room_bytes(blob.header.size_bytes) for blob, outcome in judged if outcome is Outcome.NO_ROOM
+    ]
+    if not sizes:
+        return cursor
+    least_bytes = min((cursor.room_bytes, *sizes) if cursor.passed else sizes)
+    return cursor._replace(passed=True, room_bytes=least_bytes)

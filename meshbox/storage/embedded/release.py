@@ -82,8 +82,11 @@ class Release:
         return [entry.log for entry in rest]
 
     def _return_cursors(self, changes: Changes) -> None:
-        passed = self._database.peer_order.passed
-        for peer, kept in self._database.peers(list(passed)[:SWEEP_LOGS_MAX]).items():
+        """Of those for whom it is worth it: what then comes must have room, or it would be passed
+        once more, and come again and again."""
+        passed = self._database.peer_order.passed.items()
+        fitting = [peer for peer, needed in passed if self._eviction.has_room_for(needed)]
+        for peer, kept in self._database.peers(fitting[:SWEEP_LOGS_MAX]).items():
             assert kept is not None, "who passed something is kept"
             changes.peers[peer] = kept.returned()
             changes.returned.add(peer)
