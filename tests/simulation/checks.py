@@ -2,6 +2,7 @@
 
 - What a node acknowledged it holds, until it expired there; also after its power went.
 - Nothing is shown that a power cut could take back.
+- What goes for room is counted, and comes back when there is room.
 - Nothing expired comes back; nothing lives longer than a week, or less but for its bucket.
 - A cursor passes only what is settled, durably.
 - What a node wants of others is bounded, and of connected peers only.
@@ -9,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from meshbox.core import limits
 from meshbox.core.ids import BlobClass, LogKey, NodeId
@@ -43,6 +44,8 @@ class MachineWatch:
         self._clock = clock
         self._audited: dict[LogKey, tuple[LogRecord, int]] = {}
         """Logs as they were last looked at, and how far time had leapt."""
+        self._gone: list[int] = []
+        """What is neither held nor expired any more, as far as the audit has come."""
 
     def committed(
         self,
@@ -59,8 +62,7 @@ class MachineWatch:
                 self._stored(store, blob, due_through=due_through)
             elif outcome is Outcome.KNOWN:
                 self._known(place, blob, by_peer=not deposit.whole)
-        for cursor in deposit.cursors:
-            self._cursor_kept(store, cursor.cursor)
+        self._check_cursors(store, [cursor.peer for cursor in deposit.cursors])
 
     def blobs_shown(self, store: CheckedStore, page: BlobPage) -> None:
         for blob in page.blobs:
@@ -74,12 +76,14 @@ class MachineWatch:
         self.cursor_minted(store, page.cursor)
 
     def cursor_minted(self, store: CheckedStore, cursor: bytes) -> None:
+        self._truth.seen(self.name, store, self.book)
         change = store.change_of(cursor)
         records = tuple(r for r in store.records().values() if r.runs and r.change <= change)
         self._truth.cursors[cursor] = Covered(self.name, records)
 
     def audit(self, store: CheckedStore) -> None:
         """Compares what is promised of the disk with all that is there."""
+        self._truth.seen(self.name, store, self.book)
         wrong_ms = self._truth.clock_seen(self.name, store.now_ms())
         if not self._clock.was_doubtful and abs(wrong_ms) > CLOCK_MS:
             self._breaks("lost time", f"{wrong_ms} ms, though its clocks were always right")
@@ -95,14 +99,14 @@ class MachineWatch:
         for key, seq in self.book.kept:
             if key not in records:
                 self._breaks("lost", f"blob {seq} of a log that is not there")
+        self._audit_evictions(store)
 
     def audit_opened(self, store: CheckedStore) -> None:
         """After an opening: what was promised before it, cursors too."""
         self._audited.clear()
+        self.book.evictions = min(self.book.evictions, store.database.counts.evicted)
         self.audit(store)
-        for value in store.database.peers(_peers(store)).values():
-            for epoch in value.epochs if value else ():
-                self._cursor_kept(store, epoch.cursors[0])
+        self._check_cursors(store, _peers(store))
 
     def _stored(self, store: CheckedStore, blob: NewBlob, *, due_through: int) -> None:
         place = (blob.log.key, blob.seq)
@@ -159,10 +163,11 @@ class MachineWatch:
     def _not_held(self, place: Place, record: LogRecord) -> None:
         key, seq = place
         kept = self.book.kept.pop(place)
-        if key in self._truth.crowded or seq in record.evicted.all:
+        if key in self._truth.crowded:
             return
         if seq not in record.expired.all:
-            self._breaks("lost", f"blob {seq}")
+            self.book.evicted.add(key)
+            self._gone.append(seq)
             return
         before = self.book.expired.get(place, kept.blob_class)
         self.book.expired[place] = max(before, kept.blob_class)
@@ -172,6 +177,23 @@ class MachineWatch:
         age_ms = self._truth.time.now_ms() - birth.first_ms
         if age_ms < RETENTION_MAX_MS - BUCKET_MS - FLIGHT_MS - self._truth.ahead_ms:
             self._breaks("expired early", f"blob {seq}, {age_ms / HOUR_MS:.1f} h")
+
+    def _audit_evictions(self, store: CheckedStore) -> None:
+        """What is neither held nor expired went for room, if the node says that as much did; it
+        may have left what was seen since."""
+        gone, self._gone = self._gone, []
+        evictions = store.database.counts.evicted
+        if len(gone) > evictions - self.book.evictions:
+            self._breaks("lost", f"blobs {gone}")
+        self.book.evictions = evictions
+
+    def _check_cursors(self, store: CheckedStore, peers: Iterable[NodeId]) -> None:
+        """The newest cursors of some peers, or those to which they go back when there is room."""
+        for kept in store.database.peers(peers).values():
+            if kept is not None and kept.has_passed:
+                kept = kept.returned()
+            for epoch in kept.epochs if kept else ():
+                self._cursor_kept(store, epoch.cursors[0])
 
     def _cursor_kept(self, store: CheckedStore, cursor: bytes) -> None:
         covered = self._truth.cursors.get(cursor[RULE_BYTES:])
@@ -184,31 +206,50 @@ class MachineWatch:
     def _check_settled(self, store: CheckedStore, covered: Covered, record: LogRecord) -> None:
         (own,) = store.database.records([record.log.key])
         for run in record.runs:
-            lacking = [s for s in unseen(own, run) if not self._truth.is_old(record.log.key, s)]
+            places = [(record.log.key, seq) for seq in unseen(own, run)]
+            lacking = [place[1] for place in places if not self._is_excused(place, covered.owner)]
             if lacking:
-                self._breaks("cursor passed", f"blobs {lacking} of {covered.owner}")
+                self._breaks("cursor passed", f"{record.log.author} {lacking} of {covered.owner}")
+
+    def _is_excused(self, place: Place, owner: str) -> bool:
+        """Whether it need not be seen: it may be due, or went for room, here or at its owner."""
+        if place in self.book.kept or place[0] in self.book.evicted | self._truth.evicted_of(owner):
+            return True
+        return self._truth.is_old(*place) or not self._truth.holds(owner, place)
 
     def _breaks(self, promise: str, detail: str) -> None:
         self._truth.breaks(promise, f"{detail} at {self.name}")
 
 
-def unseen(record: LogRecord | None, run: Run) -> list[int]:
-    """The numbers of `run` that were never seen in its class or better; by looking at each."""
+def unseen(record: LogRecord | None, run: Run, *, evicted_too: bool = True) -> list[int]:
+    """The numbers of `run` that were never seen in its class or better; by looking at each.
+    `evicted_too`: what went for room was seen."""
     if record is None:
         return list(range(run.first, run.end))
     own = record.run_of(run.first)
     if own is not None and own.end >= run.end and own.blob_class >= run.blob_class:
         return []
-    return [seq for seq in range(run.first, run.end) if not _has_seen(record, seq, run.blob_class)]
+    gone = (record.expired, record.evicted) if evicted_too else (record.expired,)
+    classes = [c for c in BlobClass if c >= run.blob_class]
+    seen = [ranges[c] for ranges in gone for c in classes]
+    return [
+        seq
+        for seq in range(run.first, run.end)
+        if not _is_held(record, seq, run.blob_class) and not any(seq in one for one in seen)
+    ]
 
 
-def _has_seen(record: LogRecord, seq: int, blob_class: BlobClass) -> bool:
+def lacked(store: CheckedStore, record: LogRecord | None, run: Run) -> list[int]:
+    """What of a neighbour's `run` a node should have seen and has not; what went for room it should
+    have as soon as there is room for everything."""
+    if not store.has_room_for(run.largest_bytes):
+        return []
+    return unseen(record, run, evicted_too=store.is_limited)
+
+
+def _is_held(record: LogRecord, seq: int, blob_class: BlobClass) -> bool:
     run = record.run_of(seq)
-    if run is not None and run.blob_class >= blob_class:
-        return True
-    gone = (record.expired, record.evicted)
-    classes = [c for c in BlobClass if c >= blob_class]
-    return any(seq in ranges[c] for ranges in gone for c in classes)
+    return run is not None and run.blob_class >= blob_class
 
 
 def check_wants(truth: Truth, name: str, sync: SyncService) -> None:

@@ -25,6 +25,7 @@ from tests.simulation.machines import (
     SetsClock,
     SlowsDisk,
 )
+from tests.simulation.scenes import little_room, strangers
 from tests.simulation.schedule import Ends, Event, Schedule
 from tests.simulation.traffic import Deposits, Harasses, Passes, Polls, Sweeps
 
@@ -60,6 +61,8 @@ class _Drawing:
         calm = rng.random() < 0.15
         for _ in range(0 if calm or not faults else rng.randint(1, 10)):
             self._events += rng.choice(faults)()
+        self._events += little_room(self._seed, nodes=self._nodes, end_s=self._end_s)
+        self._events += strangers(self._seed, links=self._links)
         self._events.sort(key=lambda event: event.at_s)
         return Schedule(self._seed, self._nodes, self._links, tuple(self._events))
 

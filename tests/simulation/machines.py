@@ -89,6 +89,21 @@ class SlowsDisk(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Allows(Event):
+    """From now on so much may be stored, whatever there is; None: no bound."""
+
+    node: int
+    capacity_bytes: int | None
+
+    @property
+    def limits_room(self) -> bool:
+        return True
+
+    async def happen(self, world: World) -> None:
+        world.machine(self.node).allow(self.capacity_bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class BacksUp(Event):
     """A copy of the disk is put aside."""
 

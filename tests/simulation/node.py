@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from meshbox.core.errors import MeshboxError
 from meshbox.core.ids import NodeId, node_key_of
 from meshbox.core.retention import RETENTION_MAX_MS
+from meshbox.core.room import Allocation
 from meshbox.identity.key import Identity
 from meshbox.mailbox.mailbox import Mailbox
 from meshbox.sync.service import SyncService
@@ -70,6 +71,8 @@ class Machine:
         self.rng = random.Random(f"{seed} {host.name}")
         self.process: Process | None = None
         """None while it is off, or starting."""
+        self.capacity_bytes: int | None = None
+        """The footprint that may be stored (core/room.py); None: no bound."""
         self.peers: dict[str, Machine] = {}
         """Whose addresses it was told."""
         self.bugs: list[str] = []
@@ -106,6 +109,7 @@ class Machine:
             epoch_id=self.rng.randbytes(16),
             build_date_ms=BUILD_DATE_MS,
             adopted_from=adopted_from,
+            allocation=Allocation(self.capacity_bytes),
         )
         assert isinstance(store, CheckedStore)
         store.watched_by(self.watch)
@@ -133,6 +137,12 @@ class Machine:
         if self.process is not None:
             with self.process.owner.acting():
                 self.process.sync.peer_found(peer.node_id, (peer.host.endpoint,), "mdns")
+
+    def allow(self, capacity_bytes: int | None) -> None:
+        """So much may be stored, now and after each start."""
+        self.capacity_bytes = capacity_bytes
+        if self.process is not None:
+            self.process.store.allow(capacity_bytes)
 
     def is_connected(self, peer: Machine) -> bool:
         """Whether it has a session with `peer`."""

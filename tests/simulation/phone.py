@@ -1,4 +1,5 @@
-"""A phone: it polls mailboxes by the highest number that it has of each log, and never below.
+"""A phone: it polls mailboxes by the highest number that it has of each log, and never below, and
+uploads what they say they miss, as the apps do.
 
 What it is given is checked: whole and ascending, and no number skipped that the mailbox held, or
 that a connected peer was just giving it (design.md 4.12).
@@ -10,85 +11,16 @@ import asyncio
 from typing import NamedTuple
 
 from meshbox.core.errors import MeshboxError
-from meshbox.core.ids import (
-    BlobClass,
-    LogId,
-    Namespace,
-    Origin,
-    node_key_of,
-    parse_author,
-    parse_topic,
-)
+from meshbox.core.ids import LogId
 from meshbox.core.limits import FILLING_GAIN_MS, FILLING_HOLD_MS_MAX
 from meshbox.core.ranges import SeqRanges, union
 from meshbox.core.retention import RETENTION_MAX_MS, bucket_start_ms
 from meshbox.core.session.assembly import content_hash
-from meshbox.mailbox.deposit import ClientBlob
 from meshbox.mailbox.mailbox import FetchAnswer
-from meshbox.storage.interface import Deposit, NewBlob
+from meshbox.storage.interface import StoredBlob
+from tests.simulation.bringing import TOPICS, Brought, hand_in
 from tests.simulation.node import Machine, Process
 from tests.simulation.truth import Truth
-
-TOPICS = ("quay", "mole")
-
-
-def log_of(number: int) -> LogId:
-    """The log number `number`: one of the topics, an author."""
-    topic = parse_topic(TOPICS[number % len(TOPICS)])
-    return LogId(Namespace.LOGS, topic, parse_author(f"author {number}"))
-
-
-def content_of(log: int, seq: int, *, variant: int, size_bytes: int) -> bytes:
-    """The bytes of a blob: of each variant others."""
-    return f"{variant}/{log}/{seq}.".encode().ljust(size_bytes, b".")
-
-
-class Bringing(NamedTuple):
-    """What a phone deposits in one request."""
-
-    log: int
-    seqs: SeqRanges
-    blob_class: BlobClass
-    variant: int
-    size_bytes: int
-
-
-async def deposit(machine: Machine, bringing: Bringing, truth: Truth) -> None:
-    """Brings blobs to a mailbox; nothing when it does not run, or ends meanwhile."""
-    process = machine.process
-    if process is not None:
-        serving = process.owner.start(_deposit(machine, process, bringing, truth))
-        await asyncio.wait([serving])
-
-
-async def _deposit(machine: Machine, process: Process, what: Bringing, truth: Truth) -> None:
-    log = log_of(what.log)
-    blobs = {
-        seq: content_of(what.log, seq, variant=what.variant, size_bytes=what.size_bytes)
-        for seq in what.seqs.numbers()
-    }
-    for seq, data in blobs.items():
-        truth.deposited(machine.name, log.key, seq, content_hash(data))
-    try:
-        if what.blob_class is BlobClass.OPAQUE:
-            await process.mailbox.deposit(
-                [ClientBlob(log.topic, log.author, seq, data) for seq, data in blobs.items()],
-                client=f"phone of {what.log}",
-            )
-        else:
-            await process.store.commit(Deposit(_verified(machine, process, log, blobs)))
-    except MeshboxError:
-        """The phone is told, and brings it again or not."""
-
-
-def _verified(
-    machine: Machine, process: Process, log: LogId, blobs: dict[int, bytes]
-) -> list[NewBlob]:
-    origin = Origin(node_key_of(machine.node_id), b"sign")
-    now_ms = process.store.now_ms()
-    return [
-        NewBlob(log, seq, BlobClass.VERIFIED, now_ms, origin, data) for seq, data in blobs.items()
-    ]
 
 
 class Phone:
@@ -97,17 +29,22 @@ class Phone:
     def __init__(self, name: str, truth: Truth) -> None:
         self.name = name
         self.heights: dict[LogId, int] = {}
+        self._has: dict[LogId, dict[int, Brought]] = {}
         self._truth = truth
         self._asking = asyncio.Lock()
 
-    async def poll(self, machine: Machine) -> None:
-        """Asks a mailbox for what is new to it; nothing when it does not run, or ends meanwhile."""
+    async def poll(self, machine: Machine, *, uploads: bool) -> int:
+        """Asks a mailbox for what is new to it, and if it `uploads` brings what that misses; how
+        many blobs moved. Nothing when it does not run, or ends meanwhile."""
         async with self._asking:
             process = machine.process
-            if process is not None:
-                await asyncio.wait([process.owner.start(self._poll(machine, process))])
+            if process is None:
+                return 0
+            polling = process.owner.start(self._poll(machine, process, uploads=uploads))
+            await asyncio.wait([polling])
+            return 0 if polling.cancelled() else polling.result()
 
-    async def _poll(self, machine: Machine, process: Process) -> None:
+    async def _poll(self, machine: Machine, process: Process, *, uploads: bool) -> int:
         heights: dict[str, dict[str, int]] = {topic: {} for topic in TOPICS}
         for log, height in self.heights.items():
             heights[log.topic][log.author] = height
@@ -115,10 +52,25 @@ class Phone:
         try:
             answer = await process.mailbox.fetch(heights, blobs_max=6, bytes_max=4_096)
         except MeshboxError:
-            return
+            return 0
         self._check(machine, before, _served(process), answer)
         for blob in answer.blobs:
             self.heights[blob.log] = max(blob.seq, self.heights.get(blob.log, -1))
+            self._keep(blob)
+        missing = self._missing(answer) if uploads else []
+        accepted = await hand_in(machine, process, missing, self._truth)
+        self._truth.uploaded(machine.name, [(blob.log.key, blob.seq) for blob in accepted])
+        return len(answer.blobs) + len(accepted)
+
+    def _keep(self, blob: StoredBlob) -> None:
+        assert blob.data is not None
+        kept = self._has.setdefault(blob.log, {})
+        kept[blob.seq] = Brought(blob.log, blob.seq, blob.blob_class, blob.data)
+
+    def _missing(self, answer: FetchAnswer) -> list[Brought]:
+        """What of the blobs that it has the mailbox says it misses."""
+        named = ((self._has.get(log, {}), seqs) for log, seqs in answer.missing.items())
+        return [kept[seq] for kept, seqs in named for seq in seqs if seq in kept]
 
     def _check(
         self, machine: Machine, before: _Served, after: _Served, answer: FetchAnswer

@@ -2,6 +2,7 @@
 
     events ──▶ faults end ──▶ all equal, within `SETTLED_S` ──▶ nothing more is said
 
+Where there is little room, all come to rest with it first, and become equal once it is lifted.
 The checks run all the while: at each answer of a store, at each poll, and after each event.
 """
 
@@ -20,6 +21,11 @@ SETTLED_S: Final = 90.0
 LOOK_S: Final = 0.25
 QUIET_S: Final = 4.0
 """Seconds without a word that are taken for the end: longer than whoever waits for another."""
+
+POLL_S: Final = 2.0
+REST_S: Final = 15.0
+"""Seconds without anything new that are taken for the end where there is little room: longer than
+a mailbox takes to let more of what went for room come back."""
 
 
 class Report(NamedTuple):
@@ -57,11 +63,21 @@ async def _play(schedule: Schedule, loop: VirtualLoop) -> Report:
             return _report(world, loop, 0.0)
     await world.finish()
     await world.heal()
+    world.truth.is_at_rest = True
     began_s = loop.time()
+    if schedule.limits_room:
+        await _become_equal(world, until_s=began_s + SETTLED_S)
+        await _come_to_rest(world, until_s=began_s + 2 * SETTLED_S)
+        world.lift_limits()
+        began_s = loop.time()
     await _become_equal(world, until_s=began_s + SETTLED_S)
     settled_s = loop.time() - began_s
-    if not world.truth.broken:
+    if schedule.limits_room:
+        await _come_to_rest(world, until_s=began_s + 2 * SETTLED_S)
+        await _become_equal(world, until_s=loop.time())
+    elif not world.truth.broken:
         await _become_quiet(world, until_s=began_s + 2 * SETTLED_S)
+    _check_wants_nothing(world)
     return _report(world, loop, settled_s)
 
 
@@ -87,6 +103,25 @@ async def _become_quiet(world: World, *, until_s: float) -> None:
         said = world.network.frames
         await asyncio.sleep(QUIET_S)
     world.audit()
+
+
+async def _come_to_rest(world: World, *, until_s: float) -> None:
+    """Phones upload what mailboxes miss, until for `REST_S` nothing moves any more."""
+    loop = asyncio.get_running_loop()
+    rested_s = loop.time()
+    seen: tuple[int, int] | None = None
+    moved = 0
+    while not world.truth.broken and loop.time() < rested_s + REST_S:
+        if seen != world.progress or moved:
+            moved, seen = await world.poll_all(), world.progress
+            rested_s = loop.time()
+            world.audit()
+        if loop.time() > until_s:
+            world.truth.breaks("never at rest", f"{world.network.frames} frames and no end")
+        await asyncio.sleep(POLL_S)
+
+
+def _check_wants_nothing(world: World) -> None:
     for machine in world.machines:
         if machine.process is not None and machine.process.sync.ledger._logs:
             world.truth.breaks("wanted for ever", f"at {machine.name}")

@@ -30,6 +30,11 @@ class Event:
         """Whether anything may be repeated because of it."""
         return True
 
+    @property
+    def limits_room(self) -> bool:
+        """Whether a node may be short of room because of it."""
+        return False
+
     async def happen(self, world: World) -> None:
         """Does it. What takes time goes on by itself."""
         raise NotImplementedError
@@ -50,3 +55,8 @@ class Schedule:
     def is_calm(self) -> bool:
         """Whether nothing goes wrong."""
         return not any(event.is_fault for event in self.events)
+
+    @property
+    def limits_room(self) -> bool:
+        """Whether any node may be short of room."""
+        return any(event.limits_room for event in self.events)

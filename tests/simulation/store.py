@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from meshbox.core import room
 from meshbox.core.ids import LogId, LogKey
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import PAGE_RUNS_MAX
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.retention import RETENTION_MAX_MS, bucket_of
+from meshbox.core.room import Allocation
 from meshbox.storage.embedded.database import Database
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.interface import BlobPage, Deposit, FeedPage, Outcome
@@ -54,6 +56,24 @@ class CheckedStore(EmbeddedStore):
     @property
     def database(self) -> Database:
         return self._database
+
+    def allow(self, capacity_bytes: int | None) -> None:
+        """From now on so much may be stored, as when others give or take the disk's space."""
+        self._disk._allocation = Allocation(capacity_bytes)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it may not store everything."""
+        return self._disk._allocation.capacity_bytes is not None
+
+    def has_room_for(self, size_bytes: int) -> bool:
+        """Whether there is room, by the words of the rule, and for a blob of that size too."""
+        capacity_bytes = self._disk._allocation.capacity_bytes
+        if capacity_bytes is None:
+            return True
+        coming_bytes = room.room_bytes(size_bytes)
+        used_bytes = self._database.counts.used_bytes
+        return used_bytes + coming_bytes <= capacity_bytes - capacity_bytes // room.FREE_AGAIN
 
     def change_of(self, cursor: bytes) -> int:
         """What a cursor of this store says is settled."""

@@ -41,8 +41,8 @@ from meshbox.sync.authenticator import NodeAuthenticator
 from meshbox.sync.transport import FrameStream
 from meshbox.wire.decoding import FrameDecoder
 from meshbox.wire.encoding import FrameEncoder
+from tests.simulation.bringing import content_of, log_of
 from tests.simulation.node import Machine
-from tests.simulation.phone import content_of, log_of
 
 STAYS_S: Final = 12.0
 """Seconds that it waits to hear of its end."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from meshbox.core.errors import MeshboxError
 from meshbox.core.ids import BlobClass
 from meshbox.core.ranges import SeqRanges
+from tests.simulation.bringing import Bringing, deposit
 from tests.simulation.node import Process
-from tests.simulation.phone import Bringing, deposit
 from tests.simulation.schedule import Event
 from tests.simulation.world import World
 
@@ -36,10 +36,11 @@ class Deposits(Event):
 
 @dataclass(frozen=True, slots=True)
 class Polls(Event):
-    """A phone asks a mailbox for what is new."""
+    """A phone asks a mailbox for what is new, and may bring what that misses."""
 
     phone: int
     node: int
+    uploads: bool = False
 
     @property
     def is_fault(self) -> bool:
@@ -47,7 +48,12 @@ class Polls(Event):
 
     async def happen(self, world: World) -> None:
         phone = world.phones[self.phone % len(world.phones)]
-        world.begin(phone.poll(world.machine(self.node)))
+        machine = world.machine(self.node)
+
+        async def poll() -> None:
+            await phone.poll(machine, uploads=self.uploads)
+
+        world.begin(poll())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ midst of a node's own work.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from meshbox.core.ids import BlobClass, LogKey
 from meshbox.core.inventory import LogRecord
@@ -17,6 +19,11 @@ from tests.simulation.clocks import TrueTime
 Place = tuple[LogKey, int]
 
 
+UPLOADS_MAX = 3
+"""Uploads of one blob to one mailbox while nothing else happens: it may be refused while others
+come, and go for room once more."""
+
+
 class Kept(NamedTuple):
     """A blob that a node said it holds."""
 
@@ -24,6 +31,12 @@ class Kept(NamedTuple):
     blob_class: BlobClass
     stored_ms: int = 0
     """True time when it was stored there."""
+
+
+class Holder(Protocol):
+    """A store."""
+
+    def records(self) -> dict[LogKey, LogRecord]: ...
 
 
 class Birth(NamedTuple):
@@ -46,9 +59,13 @@ class Book:
 
     kept: dict[Place, Kept] = field(default_factory=dict)
     expired: dict[Place, BlobClass] = field(default_factory=dict)
+    evicted: set[LogKey] = field(default_factory=set)
+    """Logs of which anything ever went for room: they are asked for by name."""
+    evictions: int = 0
+    """How many blobs went for room, by the node's own count, when it was last looked at."""
 
     def copy(self) -> Book:
-        return Book(dict(self.kept), dict(self.expired))
+        return Book(dict(self.kept), dict(self.expired), set(self.evicted), self.evictions)
 
 
 class Truth:
@@ -71,6 +88,11 @@ class Truth:
         """By how much all clocks together may lengthen a life: time that none of them counted."""
         self.ahead_ms = 0
         """By how much all clocks together may shorten one."""
+        self.is_at_rest = False
+        """Nothing happens any more but what nodes and phones do by themselves."""
+        self._uploads: Counter[tuple[str, Place]] = Counter()
+        self._stores: dict[str, Holder] = {}
+        self._books: dict[str, Book] = {}
         self._began: dict[Place, int] = {}
         self._clocks: dict[str, tuple[int, int]] = {}
 
@@ -85,6 +107,26 @@ class Truth:
         first_ms = before.first_ms if before else now_ms
         self.births[key, seq, content_hash] = Birth(first_ms, now_ms)
         self._began.setdefault((key, seq), now_ms)
+
+    def uploaded(self, machine: str, places: Iterable[Place]) -> None:
+        """A phone brings what a mailbox said it misses."""
+        for place in places if self.is_at_rest else ():
+            self._uploads[machine, place] += 1
+            if self._uploads[machine, place] > UPLOADS_MAX:
+                self.breaks("uploaded without end", f"blob {place[1]} to {machine}")
+
+    def seen(self, machine: str, store: Holder, book: Book) -> None:
+        """A machine runs with that."""
+        self._stores[machine], self._books[machine] = store, book
+
+    def evicted_of(self, machine: str) -> set[LogKey]:
+        """The logs of which anything ever went for room at a machine."""
+        return self._books[machine].evicted
+
+    def holds(self, machine: str, place: Place) -> bool:
+        """Whether a blob is at a machine, or was when it last ran."""
+        record = self._stores[machine].records().get(place[0])
+        return record is not None and record.run_of(place[1]) is not None
 
     def is_old(self, key: LogKey, seq: int) -> bool:
         """Whether a blob may be due somewhere, for all that nodes know of its age."""

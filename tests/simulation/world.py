@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from meshbox.core.ids import NodeId
 from meshbox.identity.key import Identity
-from tests.simulation.checks import MachineWatch, check_blame, check_wants, unseen
+from tests.simulation.checks import MachineWatch, check_blame, check_wants, lacked
 from tests.simulation.clocks import MachineClock, TrueTime
 from tests.simulation.disk import Disk
 from tests.simulation.loop import Owner
@@ -145,6 +145,25 @@ class World:
         await self._part_twins()
         self._join()
 
+    def lift_limits(self) -> None:
+        """There is room for everything again."""
+        for machine in self.machines:
+            machine.allow(None)
+
+    async def poll_all(self) -> int:
+        """Every phone asks every mailbox and uploads what that misses; how many blobs moved."""
+        moved = 0
+        for phone in self.phones:
+            for machine in self.machines:
+                moved += await phone.poll(machine, uploads=True)
+        return moved
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Other numbers as soon as anything is said, or stored."""
+        changes = sum(m.process.store.change for m in self.machines if m.process is not None)
+        return self.network.frames, changes
+
     def audit(self) -> None:
         """Looks at every node."""
         for machine in self.machines:
@@ -186,7 +205,7 @@ class World:
             f"{run.blob_class.name.lower()} blob {seq} of {record.log.author}"
             for key, record in holder.records().items()
             for run in (record.runs if key not in self.truth.crowded else ())
-            for seq in unseen(known.get(key), run)
+            for seq in lacked(other, known.get(key), run)
             if not self.truth.is_old(key, seq)
         ]
 

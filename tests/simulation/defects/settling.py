@@ -8,11 +8,13 @@ from meshbox.core.ranges import EMPTY, SeqRanges
 from meshbox.core.session.asking import Asker
 from meshbox.core.session.claims import PeerClaims
 from meshbox.core.session.comparing import Comparison
-from meshbox.core.session.effects import Compared
+from meshbox.core.session.effects import Compared, Send
+from meshbox.core.session.frames import Offers
 from meshbox.core.session.offering import OfferedPages
 from meshbox.core.session.pages import Closing, OpenPages
 from meshbox.core.session.reading import FeedReader
 from meshbox.core.session.relaying import Relaying
+from meshbox.core.session.sending import FeedSender
 from meshbox.core.wants import WantLedger
 from tests.simulation.planting import Defects
 
@@ -113,3 +115,15 @@ def _(sift: Any) -> Any:
         return found
 
     return passing
+
+
+@SETTLING.defect("the cursor of what differs is true from its first page", FeedSender, "logs_read")
+def _(logs_read: Any) -> Any:
+    def early(self: FeedSender, result: Any) -> Any:
+        effects = logs_read(self, result)
+        first = effects[0] if effects else None
+        if isinstance(first, Send) and isinstance(first.frame, Offers) and self._cursor:
+            effects[0] = Send(first.frame._replace(cursor=self._cursor))
+        return effects
+
+    return early
