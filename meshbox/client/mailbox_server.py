@@ -163,6 +163,7 @@ class MailboxServer:
             raise ServerUnspoken(f"{self.url} answers {path} with status {status}")
         raise ServerRefused(
             f"{path} is answered with status {status}",
+            path=path,
             status=status,
             retry_after_s=_retry_after_s(response),
         )

@@ -328,8 +328,11 @@ class ServerRefused(PeerError):
 
     code = "server.refused"
 
-    def __init__(self, message: str, *, status: int, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, path: str, status: int, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
+        self.path = path
         self.status = status
         self.retry_after_s = retry_after_s
 

@@ -215,7 +215,9 @@ class Bridge:
 
     def _too_much(self, topics: list[Topic], error: MeshboxError) -> None:
         """Fewer topics the next time; one that is at fault alone is left alone for long."""
-        if isinstance(error, ServerRefused) and error.status not in FAULT_OF_WHAT_WAS_SENT:
+        if isinstance(error, ServerRefused) and (
+            error.path.endswith("/store") or error.status not in FAULT_OF_WHAT_WAS_SENT
+        ):
             self._return(topics, after_ms=POLL_MS)
             raise error
         if len(topics) > 1:

@@ -1,13 +1,14 @@
 """Bringing a server what it misses: bounded requests, one after another.
 
 What came from such a server is not brought to one (core/bridging.py). What it does not take is
-found by halves, and not brought again.
+found by halves, and not brought again; but where it takes nothing at all, it is the server's fault.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from meshbox.client.mailbox_server import MailboxServer
@@ -21,6 +22,16 @@ from meshbox.sync.bridge.asked import Asked
 
 FAULT_OF_WHAT_WAS_SENT: Final = frozenset({400, 413, 422})
 """Statuses by which a server says that another request, or half of this one, may succeed."""
+REFUSED_MAX: Final = 16
+"""Blobs not taken, one by one, and none taken beside them: then the server is at fault."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of the blobs so far."""
+
+    taken: int = 0
+    refused: int = 0
 
 
 async def bring(
@@ -34,6 +45,7 @@ async def bring(
     there."""
     count: Counter[Topic] = Counter()
     left = dict(wanted)
+    tally = _Tally()
     while left:
         page = await store.read(
             list(left.items()),
@@ -41,7 +53,8 @@ async def bring(
             bytes_max=BROUGHT_BYTES_MAX,
             whole_bytes_max=BLOB_BYTES_MAX,
         )
-        taken, refused = await _offer([b for b in page.blobs if not is_bridged(b.origin)], server)
+        fitting = [blob for blob in page.blobs if not is_bridged(blob.origin)]
+        taken, refused = await _offer(fitting, server, tally)
         kept_back = [*refused, *(blob for blob in page.blobs if is_bridged(blob.origin))]
         known: dict[LogId, FarLog] = {}
         for blobs, was_taken in ((taken, True), (kept_back, False)):
@@ -57,7 +70,7 @@ async def bring(
 
 
 async def _offer(
-    blobs: Sequence[StoredBlob], server: MailboxServer
+    blobs: Sequence[StoredBlob], server: MailboxServer, tally: _Tally
 ) -> tuple[list[StoredBlob], list[StoredBlob]]:
     """Brings `blobs`: those that were taken, and those that were not."""
     if not blobs:
@@ -68,11 +81,15 @@ async def _offer(
         if error.status not in FAULT_OF_WHAT_WAS_SENT:
             raise
         if len(blobs) == 1:
+            tally.refused += 1
+            if tally.refused >= REFUSED_MAX and not tally.taken:
+                raise
             return [], list(blobs)
         half = len(blobs) // 2
-        taken, refused = await _offer(blobs[:half], server)
-        more_taken, more_refused = await _offer(blobs[half:], server)
+        taken, refused = await _offer(blobs[:half], server, tally)
+        more_taken, more_refused = await _offer(blobs[half:], server, tally)
         return taken + more_taken, refused + more_refused
+    tally.taken += len(blobs)
     return list(blobs), []
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from aiohttp import web
+
+from meshbox.sync.bridge.bringing import REFUSED_MAX
 from tests.contract.harness import MemoryHarness
 from tests.sync.bridge.bridging import (
     bridged,
@@ -13,8 +16,6 @@ from tests.sync.bridge.bridging import (
 )
 from tests.sync.bridge.quirky_server import QuirkyServer
 from tests.sync.nodes import until
-
-GENERATIONS = [("blobs",), ("blips",), ("blobs", "blips")]
 
 
 async def test_what_was_brought_is_remembered(harness: MemoryHarness) -> None:
@@ -47,3 +48,24 @@ async def test_a_server_with_another_id_is_brought_all_of_it(harness: MemoryHarn
         server.forget()
         async with bridged(store, server.url):
             await equal(store, server, logs)
+
+
+async def test_a_server_that_takes_nothing_is_at_fault_and_not_the_messages(
+    harness: MemoryHarness,
+) -> None:
+    store = await harness.open()
+    await deposit(store, "t", "a", *range(300))
+    with QuirkyServer() as server:
+
+        async def mood(request: web.BaseRequest) -> web.StreamResponse:
+            if request.path.endswith("/store"):
+                return web.Response(status=400)
+            return await server.usually(request)
+
+        server.mood = mood
+        async with bridged(store, server.url) as bridge:
+            await until(lambda: bridge.mailbox().reason == "server.refused")
+            assert server.stores < 3 * REFUSED_MAX
+            server.mood = None
+            bridge.network_changed()
+            await equal(store, server, {("t", "a"): contents("a", *range(300))})

@@ -19,8 +19,6 @@ from tests.sync.bridge.bridging import (
 )
 from tests.sync.bridge.quirky_server import QUARTER_H, WEEK_H, QuirkyServer
 
-GENERATIONS = [("blobs",), ("blips",), ("blobs", "blips")]
-
 
 async def test_holes_are_filled_on_both_sides(harness: MemoryHarness) -> None:
     store = await harness.open()
