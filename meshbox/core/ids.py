@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from enum import IntEnum
 from functools import lru_cache
-from typing import NamedTuple, NewType
+from typing import Final, NamedTuple, NewType
 
 from meshbox.core.errors import InvalidId, InvalidSeq
 from meshbox.core.limits import ID_BYTES_MAX, LOG_KEYS_REMEMBERED, SEQ_MAX
@@ -22,6 +23,8 @@ NodeId = NewType("NodeId", str)
 """An Ed25519 public key as base64url without padding: 43 characters."""
 LogKey = NewType("LogKey", bytes)
 """The 16 bytes by which every engine and every digest knows a log."""
+
+_HEX64: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 NODE_ID_LENGTH = 43
 NODE_KEY_BYTES = 32
@@ -94,6 +97,15 @@ def parse_topic(text: str) -> Topic:
 def parse_author(text: str) -> Author:
     """The author that `text` names; `InvalidId` when no author may be called so."""
     return Author(_checked(text, "Author"))
+
+
+def is_app_name(text: str) -> bool:
+    """Whether a topic or author is named as all apps do, with 64 hex digits.
+
+    An app that meets another name in an answer fails the whole fetch, so one stranger could cut off
+    everybody in a topic.
+    """
+    return _HEX64.fullmatch(text) is not None
 
 
 def parse_seq(number: int) -> int:

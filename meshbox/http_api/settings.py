@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
 from meshbox.core.errors import InvalidId, InvalidSetting
+from meshbox.core.ids import is_app_name
 from meshbox.core.limits import (
     ANSWERS_IN_FLIGHT_BYTES_MAX,
     BODIES_IN_FLIGHT_BYTES_MAX,
@@ -36,12 +36,11 @@ class IdRule(Enum):
 
     ANY = "any"
     HEX64 = "hex64"
-    """64 hex digits, as all apps name them: an app that meets another id in an answer fails the
-    whole fetch, so one stranger could cut off everybody in a topic."""
+    """64 hex digits, as all apps name them (`is_app_name`)."""
 
     def check(self, name: str) -> None:
         """`InvalidId` for a name that the rule forbids."""
-        if self is IdRule.HEX64 and not _HEX64.fullmatch(name):
+        if self is IdRule.HEX64 and not is_app_name(name):
             raise InvalidId(f"{name[:80]!r} is not 64 hex digits")
 
     def check_all(self, topics: Mapping[str, Iterable[str]]) -> None:
@@ -58,8 +57,6 @@ ALL_GENERATIONS = frozenset(Generation)
 
 STOP_MS_MAX: Final = 2_000
 """Milliseconds for requests in progress when the API stops: a node has 5 s for all of it."""
-
-_HEX64 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from meshbox.core.ids import (
     NODE_ID_LENGTH,
     LogId,
     Namespace,
+    is_app_name,
     node_id_of,
     node_key_of,
     parse_author,
@@ -82,3 +83,9 @@ def test_seqs(seq: int) -> None:
 def test_no_seqs(seq: int) -> None:
     with pytest.raises(InvalidSeq):
         parse_seq(seq)
+
+
+def test_names_of_the_apps() -> None:
+    assert is_app_name("0aF9" * 16)
+    for name in ("", "0" * 63, "0" * 65, "g" * 64, "0" * 64 + "\n", "\u0660" * 64):
+        assert not is_app_name(name)

@@ -16,7 +16,7 @@ import msgspec
 from meshbox.client.mailbox_server import MailboxServer
 from meshbox.core.bridging import bridged
 from meshbox.core.errors import BodyInvalid, BodyMalformed, InvalidId, ServerGarbled
-from meshbox.core.ids import BlobClass, LogId, Namespace, Topic, parse_author
+from meshbox.core.ids import BlobClass, LogId, Namespace, Topic, is_app_name, parse_author
 from meshbox.core.limits import BLOB_BYTES_MAX, COMMIT_BLOBS_MAX, COMMIT_BYTES_MAX
 from meshbox.core.ranges import SeqRanges
 from meshbox.storage.interface import Deposit, MailboxStore, NewBlob, Outcome
@@ -74,7 +74,7 @@ class Exchanging:
         wanted: dict[LogId, SeqRanges] = {}
         again = set(topics) if told.more else set()
         for log, follows in await asked.learn(missing, is_whole=not told.more):
-            if follows.bring and may_bring(log.topic):
+            if follows.bring and is_app_name(log.author) and may_bring(log.topic):
                 wanted[log] = follows.bring
             if follows.asks_again:
                 again.add(log.topic)
@@ -109,16 +109,17 @@ class Exchanging:
     async def _wanted(
         self, text: BlobText, heights: HeightTree, *, asked_ms: int
     ) -> NewBlob | None:
-        """The blob, when it was asked for and may be kept."""
+        """The blob, when it was asked for, may be kept, and no app stumbles over its name."""
         topic = Topic(text.topic)
         if text.seq <= heights[topic].get(text.author, -1):
+            return None
+        fits = decoded_bytes_max(text.text) <= BLOB_BYTES_MAX + 2
+        if not (fits and is_app_name(text.author)):
+            self._passed.note(topic, text.author, text.seq)
             return None
         try:
             log = LogId(Namespace.LOGS, topic, parse_author(text.author))
         except InvalidId:
-            self._passed.note(topic, text.author, text.seq)
-            return None
-        if decoded_bytes_max(text.text) > BLOB_BYTES_MAX + 2:
             self._passed.note(topic, text.author, text.seq)
             return None
         data = await _decoded(text.text)

@@ -2,6 +2,7 @@
 
 At most `BRIDGED_TOPICS_MAX`: for a newcomer the one goes in which nothing changed for longest. It
 is known again as soon as something does. One of which the store knows no log any more is forgotten.
+What no app has named stays here: it would cut off the apps that ask the server (core/ids.py).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from meshbox.core.errors import MeshboxError
-from meshbox.core.ids import LogKey, Namespace, Topic
+from meshbox.core.ids import LogKey, Namespace, Topic, is_app_name
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import BRIDGED_TOPICS_MAX
 from meshbox.core.topics import OwnTopics
@@ -84,7 +85,7 @@ class KnownTopics:
         for topic in dict.fromkeys(
             record.log.topic for record in records if record.log.namespace is Namespace.LOGS
         ):
-            if not self._carried.carries(topic):
+            if not (is_app_name(topic) and self._carried.carries(topic)):
                 continue
             self._known.pop(topic, None)
             if len(self._known) >= BRIDGED_TOPICS_MAX:

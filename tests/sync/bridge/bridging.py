@@ -16,7 +16,8 @@ from meshbox.core.topics import ALL_TOPICS
 from meshbox.core.way_out import WayOut
 from meshbox.storage.interface import MailboxStore
 from meshbox.sync.bridge import bridge as module
-from meshbox.sync.bridge import schedule
+from meshbox.sync.bridge import exchanging, schedule
+from meshbox.sync.bridge import topics as topics_module
 from meshbox.sync.bridge.bridge import Bridge
 from meshbox.sync.bridge.topics import KnownTopics
 from meshbox.sync.runner import NO_BOUND
@@ -28,7 +29,9 @@ Content = dict[tuple[str, str], dict[int, bytes]]
 
 
 def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rounds follow each other quickly."""
+    """Rounds follow each other quickly, and names may be short."""
+    for user in (exchanging, topics_module):
+        monkeypatch.setattr(user, "is_app_name", lambda _: True)
     monkeypatch.setattr(schedule, "POLL_MS", 20)
     monkeypatch.setattr(schedule, "POLL_MS_MAX", 20)
     monkeypatch.setattr(module, "POLL_MS", 20)

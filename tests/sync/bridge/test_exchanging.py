@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from meshbox.core.ids import is_app_name
 from meshbox.core.limits import HEIGHT_LEAP
 from meshbox.core.room import Allocation
+from meshbox.sync.bridge import exchanging, topics
 from tests.contract.harness import MemoryHarness
 from tests.contract.material import HOUR_MS, blob, log_of, put, record, sweep
 from tests.sync.bridge.bridging import (
@@ -122,3 +124,25 @@ async def test_what_is_missing_of_a_log_that_cannot_be_kept(harness: MemoryHarne
             await rounds(server, 5)
             assert bridge.mailbox().reason is None
             await equal(store, server, {("t", "a"): contents("a", 0)})
+
+
+async def test_names_that_apps_stumble_over_neither_go_nor_come(
+    harness: MemoryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for user in (exchanging, topics):
+        monkeypatch.setattr(user, "is_app_name", is_app_name)
+    topic, author, other = "7" * 64, "a" * 64, "b" * 64
+    store = await harness.open()
+    await deposit(store, topic, author, 0)
+    await deposit(store, topic, "poison", 0)
+    await deposit(store, "any text", author, 0)
+    with QuirkyServer() as server:
+        server.put(topic, other, contents(other, 0))
+        server.put(topic, "venom", contents("venom", 0))
+        async with bridged(store, server.url):
+            logs = {(topic, author): contents(author, 0), (topic, other): contents(other, 0)}
+            await equal(store, server, logs)
+            await rounds(server, 2)
+            assert await ours(store, (topic, "venom")) == {(topic, "venom"): {}}
+            assert server.heights[-1] == {topic: {author: 0, other: 0, "poison": 0, "venom": 0}}
+            assert server.brought == 1
