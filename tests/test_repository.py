@@ -162,3 +162,8 @@ def test_a_skip_fails_where_all_tests_are_required(tmp_path: Path, body: str, ou
     )
     assert outcome in finished.stdout.splitlines()[-1]
     assert (finished.returncode == 0) == ("xfailed" in outcome)
+
+
+def test_each_decision_has_a_number_of_its_own() -> None:
+    numbers = [path.name.split("-")[0] for path in sorted((ROOT / "docs/adr").glob("0*.md"))]
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
