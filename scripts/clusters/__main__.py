@@ -86,7 +86,9 @@ def _parser() -> argparse.ArgumentParser:
         "--network", type=_network, default="127.0.0", help="loopback network (127.0.0)"
     )
     up.add_argument(
-        "--authenticate", action="store_true", help="clients log in (cassandra, cassandra)"
+        "--authenticate",
+        action="store_true",
+        help="clients log in (cassandra, cassandra), may use TLS",
     )
     down = commands.add_parser("down", help="stops it; the data stays")
     down.add_argument("--wipe", action="store_true", help="the data goes, too")

@@ -1,6 +1,7 @@
 """A cluster in one folder: up, down, and what of it runs.
 
-    FOLDER/cluster.json  its addresses, while it is up
+    FOLDER/cluster.json  its addresses
+    FOLDER/role          clients can log in
     FOLDER/node-N/       data, log, settings and process id of a server
 
 A process id is kept with the moment when that process began, so that another one which got the
@@ -34,6 +35,7 @@ _LOG_END: Final = 2_000
 _OPTIONS: Final = bytes.fromhex("040000000500000000")
 """CQL's question what a server supports; it answers when it takes clients."""
 _SUPPORTED: Final = 6
+_ROLE_MADE: Final = "Created default superuser role"
 
 
 class ServerState(NamedTuple):
@@ -57,7 +59,8 @@ class Cluster:
     def up(self, *, nodes: int, network: str, authenticate: bool = False) -> bool:
         """Starts `nodes` servers and waits until all take clients; whether any was started.
 
-        `authenticate`: clients must log in, as cassandra with the password cassandra. Data of
+        `authenticate`: clients must log in, as cassandra with the password cassandra, and may use
+        TLS. Data of
         before is kept when it is of a cluster that was the same in all this. `ClusterFailed`.
         """
         check_machine()
@@ -72,6 +75,8 @@ class Cluster:
         (self.folder / "cluster.json").write_text(json.dumps(plan), encoding="utf-8")
         started = [server for server in self._servers(jars) if self._start(server)]
         self._await_ready(self._servers(jars))
+        if authenticate:
+            self._await_role(self._servers(jars))
         return bool(started)
 
     def start(self, number: int) -> None:
@@ -107,7 +112,8 @@ class Cluster:
         """Removes the data of servers that are down; the jars stay."""
         for number in range(1, NODES_MAX + 1):
             shutil.rmtree(self._folder_of(number), ignore_errors=True)
-        (self.folder / "cluster.json").unlink(missing_ok=True)
+        for name in ("cluster.json", "role"):
+            (self.folder / name).unlink(missing_ok=True)
 
     def states(self) -> tuple[ServerState, ...]:
         """What each server is; nothing when there never was a cluster."""
@@ -184,6 +190,19 @@ class Cluster:
                         f"{server.address} is not ready after {READY_S_MAX:.0f} s: "
                         f"{_end_of(server.log)}"
                     )
+                time.sleep(_LOOK_S)
+
+    def _await_role(self, servers: Sequence[Server]) -> None:
+        """Until one of them made the first role, of a new cluster: who logs in before is refused,
+        and that is remembered for as long as passwords are."""
+        done = self.folder / "role"
+        until_s = time.monotonic() + READY_S_MAX
+        while not done.exists():
+            if any(_ROLE_MADE in server.log.read_text(errors="replace") for server in servers):
+                done.touch()
+            elif time.monotonic() > until_s:
+                raise ClusterFailed("no server made the first role")
+            else:
                 time.sleep(_LOOK_S)
 
     def _end(self, number: int, how: signal.Signals) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from scripts.clusters.certificates import certify
+
 CQL_PORT: Final = 9042
 STORAGE_PORT: Final = 7000
 
@@ -25,6 +27,7 @@ _OPENED: Final = (
     *("jdk.internal.loader", "jdk.internal.reflect", "jdk.internal.math", "jdk.internal.module"),
     "jdk.internal.util.jar",
 )
+_PEM_FACTORY: Final = "org.apache.cassandra.security.PEMBasedSslContextFactory"
 _HEAP: Final = "384m"
 _LOGBACK: Final = """\
 <configuration>
@@ -47,7 +50,7 @@ class Server:
     network: str
     """The first three numbers of the loopback addresses of all."""
     authenticate: bool
-    """Whether clients must log in."""
+    """Whether clients must log in, and may use TLS."""
     folder: Path
     """Its own: data, log, settings, process id."""
     jars: Path
@@ -62,9 +65,16 @@ class Server:
         """What it wrote."""
         return self.folder / "log"
 
+    @property
+    def authority(self) -> Path:
+        """The certificate that signed its own, where it offers TLS."""
+        return self.folder / "ca.pem"
+
     def prepare(self) -> None:
         """Writes its files; the data of before stays."""
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+        if self.authenticate and not self.authority.exists():
+            certify(self.address, authority=self.authority, server=self.folder / "server.pem")
         # JSON is YAML.
         text = json.dumps(self._settings(), indent=1)
         (self.folder / "cassandra.yaml").write_text(text, encoding="utf-8")
@@ -116,6 +126,12 @@ class Server:
             "authenticator": "PasswordAuthenticator"
             if self.authenticate
             else "AllowAllAuthenticator",
+            "client_encryption_options": {
+                "enabled": self.authenticate,
+                "optional": True,
+                "ssl_context_factory": {"class_name": _PEM_FACTORY},
+                "keystore": str(self.folder / "server.pem"),
+            },
             "credentials_validity": "1h",
             "roles_validity": "1h",
             "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",

@@ -173,6 +173,13 @@ def await_connected(mesh: ComposeMesh, name: str, *, count: int) -> bool:
     return until(is_so, seconds=NOTICE_S_MAX, pause_s=PAUSE_S)
 
 
+def test_the_profile_of_a_fleet_is_well_formed(engine: None) -> None:
+    file = str(ROOT / "docker-compose.yml")
+    services = docker("compose", "-f", file, "--profile", "cassandra", "config", "--services")
+    assert {"cassandra", "fleet-schema", "fleet-1", "fleet-2"} < set(services.split())
+    assert set(docker("compose", "-f", file, "config", "--services").split()) == set(NAMES)
+
+
 def test_all_become_healthy(mesh: ComposeMesh) -> None:
     # `--wait` fails when one of them does not.
     mesh.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", "60")

@@ -38,6 +38,8 @@ from meshbox.storage.cassandra.schema import create_tables
 from meshbox.storage.cassandra.statements import Statements
 from meshbox.storage.cassandra.store import CassandraStore
 from meshbox.storage.interface import MailboxStore, Outcome
+from scripts.clusters.certificates import certify
+from scripts.clusters.cluster import Cluster
 from tests import cassandra
 from tests.clocks import ManualClock
 from tests.contract.material import LOG, VERIFIED, blob, contents, log_of, put, put_one, whole_feed
@@ -447,3 +449,24 @@ async def test_what_is_not_as_it_should_be_is_told(keyspace: Access, tmp_path: P
     finally:
         await connection.close()
     await (await opening(keyspace)).close()
+
+
+@on_cassandra
+async def test_a_server_has_to_prove_itself_where_an_authority_is_named(
+    keyspace: Access, cassandra_cluster: Cluster, tmp_path: Path
+) -> None:
+    authority = cassandra_cluster.folder / "node-1" / "ca.pem"
+    secure = replace(keyspace, ca_file=authority)
+    connection = await Connection.open(secure, keyspace="system_views")
+    try:
+        read = await connection.prepare("SELECT ssl_protocol FROM ks.clients", idempotent=True)
+        protocols = [protocol for (protocol,) in await connection.execute(read)]
+        assert any(protocol and protocol.startswith("TLSv1.") for protocol in protocols)
+    finally:
+        await connection.close()
+    other, own = tmp_path / "ca.pem", tmp_path / "server.pem"
+    certify("127.0.0.1", authority=other, server=own)
+    with pytest.raises(StoreFailed, match="does not answer"):
+        await Connection.open(replace(keyspace, ca_file=other), keyspace=None)
+    with pytest.raises(InvalidSetting, match="cannot use"):
+        await Connection.open(replace(keyspace, ca_file=tmp_path / "none"), keyspace=None)

@@ -212,13 +212,12 @@ def _cluster_of(access: Access) -> Cluster:
         request_timeout=REQUEST_S_MAX,
         row_factory=tuple_factory,
     )
-    host, _ = access.address.contacts[0]
     return Cluster(
         contact_points=list(access.address.contacts),
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         auth_provider=_login(access),
         ssl_context=None if access.ca_file is None else _tls(access),
-        ssl_options=None if access.ca_file is None else {"server_hostname": host},
+        # Without `ssl_options` each server has to prove the address that is dialled.
         reconnection_policy=ExponentialReconnectionPolicy(_RECONNECT_S, _RECONNECT_S_MAX),
         connect_timeout=CONNECT_S_MAX,
         control_connection_timeout=CONNECT_S_MAX,
