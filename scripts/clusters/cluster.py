@@ -73,8 +73,12 @@ class Cluster:
         jars = fetch()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "cluster.json").write_text(json.dumps(plan), encoding="utf-8")
-        started = [server for server in self._servers(jars) if self._start(server)]
-        self._await_ready(self._servers(jars))
+        seed, *others = self._servers(jars)
+        started = [seed] if self._start(seed) else []
+        # Before the others, which end when it does not answer them soon.
+        self._await_ready([seed])
+        started += [server for server in others if self._start(server)]
+        self._await_ready(others)
         if authenticate:
             self._await_role(self._servers(jars))
         return bool(started)

@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from meshbox.core.clock import SystemReading
-from meshbox.core.errors import InvalidSetting, StoreFailed, StoreForeign
+from meshbox.core.errors import InvalidSetting, StoreBusy, StoreFailed, StoreForeign
 from meshbox.core.ids import Author, BlobClass, LogId, Namespace, Topic, node_id_of
 from meshbox.core.inventory import LogRecord, Run
 from meshbox.core.ranges import SeqRanges
@@ -352,6 +353,37 @@ async def test_a_round_that_took_too_long_is_stamped_anew(opener: Opener) -> Non
     found, _ = await whole_feed(other, cursor)
     assert [r.held for r in found] == [SeqRanges.of(0, 4)]
     await until(lambda: holds(other, {0, 1, 2, 3}))
+
+
+@on_cassandra
+async def test_who_did_not_look_drops_nothing_that_others_wrote(opener: Opener) -> None:
+    """A whole row stands for all that is older than the lag, and drops it: also what was written
+    while this process was stopped, and it knows nothing of."""
+    slow, other = await opener(), await opener()
+
+    async def blind() -> None:
+        raise StoreFailed("the test says so")
+
+    slow._look = blind  # type: ignore[method-assign]
+    await put(slow, blob(slow, 0))
+    await put(other, blob(other, 1))
+    await asyncio.sleep(1.5 * LAG_MS / 1_000)
+    assert await put_one(slow, blob(slow, 0, blob_class=VERIFIED)) is Outcome.REPLACED
+    assert sorted(await contents(await opener())) == [0, 1]
+    # The same between looking and writing.
+    look = slow._writer._held
+    delays = iter([1.5 * LAG_MS / 1_000, 0])
+
+    async def late(blobs: Any, records: Any) -> Any:
+        await asyncio.sleep(next(delays))
+        return await look(blobs, records)
+
+    slow._writer._held = late  # type: ignore[method-assign]
+    await put(other, blob(other, 2))
+    with pytest.raises(StoreBusy):
+        await put(slow, blob(slow, 1, blob_class=VERIFIED))
+    assert await put_one(slow, blob(slow, 1, blob_class=VERIFIED)) is Outcome.REPLACED
+    assert sorted(await contents(await opener())) == [0, 1, 2]
 
 
 @on_cassandra

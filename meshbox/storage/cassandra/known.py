@@ -4,6 +4,9 @@ A record is put together from its rows (merging.py). What this process writes of
 what it knows. That another one wrote shows in the feed, up to half the lag before its row can be
 read; so from then on, and until that time is over, a record is read anew each time it is asked for.
 
+That holds as long as the feed is followed. When that was not looked at for a quarter of the lag (a
+process that was stopped, servers that did not answer), nothing that was read before counts.
+
 Invariant: a record that was read when the feed's row of a change was half the lag old has it.
 """
 
@@ -22,6 +25,8 @@ from meshbox.storage.cassandra.positions import position_of
 from meshbox.storage.cassandra.rows import decode_row
 from meshbox.storage.cassandra.statements import Statements
 
+_UNWATCHED: Final = 4
+"""One part of so many of the lag a record is good for without a look at the feed."""
 _COUNT_MAX: Final = 131_072
 _WEIGHT_MAX: Final = 64 * 1024 * 1024
 """About the bytes of memory of all that is known."""
@@ -61,10 +66,12 @@ class Known:
             count_max=_COUNT_MAX, weight_max=_WEIGHT_MAX
         )
         self._stale: dict[LogKey, int] = {}
+        self.looked_ms = 0
+        """Node time when the last look at what others changed began."""
 
     async def logs(self, keys: Sequence[LogKey], *, now_ms: int) -> dict[LogKey, KnownLog | None]:
         """Logs by key, None for one that nobody wrote of."""
-        found = {key: self._fresh(key) for key in keys}
+        found = {key: self._fresh(key, now_ms) for key in keys}
         missing = [key for key, known in found.items() if known is None]
         read = await asyncio.gather(*(self._read(key, now_ms) for key in missing))
         found.update(zip(missing, read, strict=True))
@@ -84,10 +91,18 @@ class Known:
         until_ms = max(position_ms, now_ms) + self._lag_ms // 2
         self._stale[key] = max(self._stale.get(key, 0), until_ms)
 
-    def _fresh(self, key: LogKey) -> KnownLog | None:
+    def complete_ms(self, known: KnownLog | None) -> int:
+        """All that was changed half the lag before this is in a record."""
+        return max(self.looked_ms, known.read_ms if known else 0)
+
+    def _fresh(self, key: LogKey, now_ms: int) -> KnownLog | None:
         known = self._logs.get(key)
+        if known is None or (
+            self._lag_ms and self.complete_ms(known) < now_ms - self._lag_ms // _UNWATCHED
+        ):
+            return None
         until_ms = self._stale.get(key)
-        if known is None or until_ms is None:
+        if until_ms is None:
             return known
         if known.read_ms < until_ms:
             return None

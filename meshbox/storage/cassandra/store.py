@@ -468,6 +468,8 @@ class CassandraStore:
     async def _look(self) -> None:
         now_ms = self.now_ms()
         rows = await self._news.look(now_ms)
+        # What is found to have changed is noted below, before anything else can ask.
+        self._parts.known.looked_ms = now_ms
         for position, key, log in rows:
             position_ms = ms_of(position)
             self._parts.known.note_changed(key, position_ms=position_ms, now_ms=now_ms)

@@ -9,6 +9,9 @@
   Readers trust that what is older than the lag could be read. So a round whose rows turn out older
   than half the lag when the quorum has them (a process that was stopped, servers that were slow)
   is stamped and written anew, before it is acknowledged.
+- **Whole rows** stand for all that is older than the lag before them, and drop it. So they are only
+  written by who knows all of that (`Known.complete_ms`); who was held up since it looked, and might
+  not, tells its callers to try again.
 - When anything fails, nothing of the round is acknowledged, and what was known of its logs is
   forgotten: a time-out does not tell what was written.
 """
@@ -22,7 +25,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
-from meshbox.core.errors import MeshboxError, StoreFailed
+from meshbox.core.errors import MeshboxError, StoreBusy, StoreFailed
 from meshbox.core.ids import LogId, LogKey
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import COMMIT_BLOBS_MAX, COMMIT_BYTES_MAX
@@ -171,7 +174,7 @@ class Writer:
             except MeshboxError as error:
                 answers.append(error)
         if plan.changes:
-            await self._write(plan.changes, known)
+            await self._write(plan.changes, known, read_ms=now_ms)
         parts.counts.note(CONFLICTS, plan.conflicts)
         await parts.peers.keep(
             [cursor for deposit in accepted for cursor in deposit.cursors],
@@ -199,9 +202,13 @@ class Writer:
         }
 
     async def _write(
-        self, changes: dict[LogKey, LogChange], known: dict[LogKey, KnownLog | None]
+        self,
+        changes: dict[LogKey, LogChange],
+        known: dict[LogKey, KnownLog | None],
+        *,
+        read_ms: int,
     ) -> None:
-        """Writes a round, anew until a quorum has it soon enough."""
+        """Writes a round, anew until a quorum has it soon enough; `read_ms`: when it began."""
         parts = self._parts
         stamped = self._stamp(changes)
         await asyncio.gather(
@@ -220,9 +227,10 @@ class Writer:
                 key: _row(change, written[key], (stamped[key], parts.process), parts.lag_ms)
                 for key, change in changes.items()
             }
+            self._check_complete(rows, known)
             await asyncio.gather(*(self._write_row(key, row) for key, row in rows.items()))
             for key, row in rows.items():
-                written[key] = _known(changes[key], row, written[key], parts.time.now_ms())
+                written[key] = _known(changes[key], row, written[key], read_ms=read_ms)
             oldest_ms = ms_of(min(stamped.values()))
             if not parts.lag_ms or parts.time.now_ms() - oldest_ms <= parts.lag_ms // 2:
                 break
@@ -244,6 +252,16 @@ class Writer:
             if change.before is None:
                 parts.topics.note_own(change.after.log, key)
         self._on_written()
+
+    def _check_complete(
+        self, rows: dict[LogKey, Row], known: dict[LogKey, KnownLog | None]
+    ) -> None:
+        """`StoreBusy` when a whole row would stand for what may not be in it."""
+        parts = self._parts
+        for key, row in rows.items():
+            complete_ms = parts.known.complete_ms(known[key])
+            if row.whole and parts.lag_ms and complete_ms < ms_of(row.id[0]) - parts.lag_ms // 2:
+                raise StoreBusy("this process was held up", hint="try again in a moment")
 
     def _stamp(self, changes: Iterable[LogKey]) -> dict[LogKey, int]:
         now_ms = self._parts.time.now_ms()
@@ -279,11 +297,11 @@ def _row(change: LogChange, known: KnownLog | None, row_id: tuple[int, bytes], l
     return Row(row_id, record, whole=True, includes=frozenset(includes))
 
 
-def _known(change: LogChange, row: Row, known: KnownLog | None, now_ms: int) -> KnownLog:
+def _known(change: LogChange, row: Row, known: KnownLog | None, *, read_ms: int) -> KnownLog:
     """What is known of a log that this process just wrote of."""
     record = change.after._replace(change=max(row.id[0], known.record.change if known else 0))
     before = known.rows if known else ()
-    read_ms = known.read_ms if known else now_ms
+    read_ms = known.read_ms if known else read_ms
     if row.whole:
         kept = (row.id, *row.includes)
         return KnownLog(record, tuple(sorted(kept)), row.id[0], read_ms)
