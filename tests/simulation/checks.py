@@ -207,15 +207,18 @@ class MachineWatch:
         (own,) = store.database.records([record.log.key])
         for run in record.runs:
             places = [(record.log.key, seq) for seq in unseen(own, run)]
-            lacking = [place[1] for place in places if not self._is_excused(place, covered.owner)]
+            offered = run.blob_class
+            lacking = [
+                place[1] for place in places if not self._is_excused(place, covered.owner, offered)
+            ]
             if lacking:
                 self._breaks("cursor passed", f"{record.log.author} {lacking} of {covered.owner}")
 
-    def _is_excused(self, place: Place, owner: str) -> bool:
+    def _is_excused(self, place: Place, owner: str, offered: BlobClass) -> bool:
         """Whether it need not be seen: it may be due, or went for room, here or at its owner."""
         if place in self.book.kept or place[0] in self.book.evicted | self._truth.evicted_of(owner):
             return True
-        return self._truth.is_old(*place) or not self._truth.holds(owner, place)
+        return self._truth.is_old(*place) or not self._truth.holds(owner, place, offered)
 
     def _breaks(self, promise: str, detail: str) -> None:
         self._truth.breaks(promise, f"{detail} at {self.name}")

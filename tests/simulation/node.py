@@ -73,6 +73,8 @@ class Machine:
         """None while it is off, or starting."""
         self.capacity_bytes: int | None = None
         """The footprint that may be stored (core/room.py); None: no bound."""
+        self.ways_out: tuple[NodeId, ...] = ()
+        """The internet mailboxes that it is configured with."""
         self.peers: dict[str, Machine] = {}
         """Whose addresses it was told."""
         self.bugs: list[str] = []
@@ -119,6 +121,7 @@ class Machine:
             transport=SimulatedTransport(self._network, self.host, self.node_id, owner),
             rng=self.rng,
             node_version="simulated",
+            ways_out=self.ways_out,
             log=self._log,
         )
         mailbox = Mailbox(

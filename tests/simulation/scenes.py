@@ -4,6 +4,7 @@
   what mailboxes miss.
 - Strangers: two that hold the same logs but for a few pages of them meet for the first time, and
   are cut while what differs is told.
+- A way out: all but the first have that one as their internet mailbox, and share the way there.
 """
 
 from __future__ import annotations
@@ -24,6 +25,14 @@ CAPACITIES_BYTES: Final = (1_200, 2_000, 3_000, 5_000, 8_000, 12_000)
 """From next to nothing to most of what a seed's phones bring."""
 STRANGERS: Final = 0.1
 """How many of the seeds have two strangers."""
+
+WAY_OUT: Final = 0.2
+"""How many of the seeds have a way out that is shared."""
+
+
+def way_out(seed: int) -> bool:
+    """Whether the first node is the internet mailbox of all others."""
+    return random.Random(f"way out {seed}").random() < WAY_OUT
 
 
 def little_room(seed: int, *, nodes: int, end_s: float) -> list[Event]:

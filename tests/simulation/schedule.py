@@ -50,6 +50,8 @@ class Schedule:
     """Who knows whom from the beginning, and at the end: all are connected."""
     events: tuple[Event, ...]
     """In the order of their times."""
+    way_out: bool = False
+    """Whether the others have node 0 as their way out, which they share."""
 
     @property
     def is_calm(self) -> bool:

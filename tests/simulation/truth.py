@@ -123,10 +123,12 @@ class Truth:
         """The logs of which anything ever went for room at a machine."""
         return self._books[machine].evicted
 
-    def holds(self, machine: str, place: Place) -> bool:
-        """Whether a blob is at a machine, or was when it last ran."""
+    def holds(self, machine: str, place: Place, offered: BlobClass) -> bool:
+        """Whether a blob is at a machine, or was when it last ran, as it was `offered`: what a
+        better one took the place of is gone, and that one is offered by a later change."""
         record = self._stores[machine].records().get(place[0])
-        return record is not None and record.run_of(place[1]) is not None
+        run = record.run_of(place[1]) if record is not None else None
+        return run is not None and run.blob_class <= offered
 
     def is_old(self, key: LogKey, seq: int) -> bool:
         """Whether a blob may be due somewhere, for all that nodes know of its age."""

@@ -47,6 +47,8 @@ class World:
         for number in range(self._schedule.nodes):
             name = f"n{number}"
             machine = self._add(name, self._disk(name), Book(), identity=self._new_identity())
+            if number and self._schedule.way_out:
+                machine.ways_out = (self.machines[0].node_id,)
             await self.start(machine)
         self._joined = [
             (self.machines[one], self.machines[other]) for one, other in self._schedule.links
