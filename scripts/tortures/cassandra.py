@@ -38,8 +38,9 @@ SERVERS: Final = 3
 WRITERS: Final = 16
 LOGS: Final = 4
 TOPIC: Final = "torture"
-FROZEN_S: Final = 15.0
-"""Seconds that a process is stopped: longer than the feed's lag of 10."""
+FROZEN_S: Final = 11.5
+"""Seconds that a process is stopped: longer than the feed's lag of 10, and shorter than the 12 that
+it waits for an answer, since what it gives up then is not acknowledged."""
 EQUAL_S_MAX: Final = 60.0
 """Seconds until the peer has everything: usually less than one."""
 _ANSWER_S_MAX: Final = 60.0

@@ -45,6 +45,8 @@ REQUEST_S_MAX: Final = 12.0
 """Seconds until a statement is given up: above the servers' own time-outs (2 to 10 s)."""
 CONNECT_S_MAX: Final = 5.0
 """Seconds for one connection to be made."""
+AGREEMENT_S_MAX: Final = 30.0
+"""Seconds until all servers have a change of the schema: usually less than one."""
 RETRIES_MAX: Final = 2
 """Other servers that an idempotent statement is tried at."""
 IN_FLIGHT_MAX: Final = 512
@@ -121,6 +123,17 @@ class Connection:
     async def define(self, text: str) -> None:
         """Changes the schema; returns when all servers have it."""
         await _in_thread(lambda: self._session.execute(self._named(text)), "changing the schema")
+        # The driver waits by itself only where it reads the whole schema after each change.
+        control = self._cluster.control_connection
+        agreed = await _in_thread(
+            lambda: control.wait_for_schema_agreement(wait_time=AGREEMENT_S_MAX),
+            "waiting for the servers to agree on the schema",
+        )
+        if not agreed:
+            raise StoreFailed(
+                f"the servers did not agree on the schema within {AGREEMENT_S_MAX:.0f} s",
+                hint="run it again once all of them are well",
+            )
 
     async def execute(self, statement: PreparedStatement, *values: Any) -> list[Row]:
         """Sends one statement; its rows, all of them."""
