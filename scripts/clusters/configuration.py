@@ -114,6 +114,17 @@ class Server:
             *("-cp", f"{jars}/*", "org.apache.cassandra.service.CassandraDaemon"),
         ]
 
+    def _tls(self) -> dict[str, Any]:
+        if not self.authenticate:
+            return {}  # Its files are read as soon as they are named.
+        options = {
+            "enabled": True,
+            "optional": True,
+            "ssl_context_factory": {"class_name": _PEM_FACTORY},
+            "keystore": str(self.folder / "server.pem"),
+        }
+        return {"client_encryption_options": options}
+
     def _settings(self) -> dict[str, Any]:
         # Tokens of equal distance; a server alone has the middle.
         token = (self.number - 1) * 2**64 // self.count - 2**63 if self.count > 1 else 0
@@ -126,12 +137,7 @@ class Server:
             "authenticator": "PasswordAuthenticator"
             if self.authenticate
             else "AllowAllAuthenticator",
-            "client_encryption_options": {
-                "enabled": self.authenticate,
-                "optional": True,
-                "ssl_context_factory": {"class_name": _PEM_FACTORY},
-                "keystore": str(self.folder / "server.pem"),
-            },
+            **self._tls(),
             "credentials_validity": "1h",
             "roles_validity": "1h",
             "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
