@@ -57,17 +57,17 @@ class Probe:
         self._known: dict[str, tuple[str, ...]] = {}
 
     def hurry(self) -> None:
-        """The network changed: looks now."""
+        """The network changed, or there are more addresses: looks now."""
         self._woken.set()
 
-    async def reached(self, endpoints: Iterable[Endpoint]) -> Endpoint:
-        """Where a connection was taken, a name as the address that it stands for."""
-        chosen = tuple(endpoints)
+    async def reached(self, endpoints: Callable[[], Iterable[Endpoint]]) -> Endpoint:
+        """Where a connection was taken, a name as the address that it stands for. `endpoints` are
+        asked for at each look."""
         self._found = None
         try:
             while self._found is None:
                 self._woken.clear()
-                self._look(chosen)
+                self._look(endpoints())
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(PROBE_S):
                         await self._woken.wait()

@@ -153,12 +153,14 @@ class SyncService:
             return
         peer = self._peers.known(node_id, now_ms=_now_ms())
         if source in CONFIGURED:
-            peer.source, peer.named = source, tuple(endpoints)
+            peer.source, peer.named = source, tuple(dict.fromkeys((*peer.named, *endpoints)))
         else:
             peer.source = peer.source if peer.named else source
             peer.announced(endpoints)
-        if source == INTERNET:
+        if source == INTERNET and peer.probe is None:
             peer.probe = Probe(lambda failure: self._not_reached(peer, failure))
+        elif peer.probe is not None:
+            peer.probe.hurry()
         peer.backoff.reset()
         if peer.has_moved:
             self._begin_to_follow(peer)
@@ -311,7 +313,7 @@ class SyncService:
         if peer.probe is None or peer.runner is not None:
             return peer.endpoints
         peer.dialling = False
-        reached = await peer.probe.reached(peer.endpoints)
+        reached = await peer.probe.reached(lambda: peer.endpoints)
         if peer.runner is not None:
             return ()
         peer.dialling = True

@@ -38,7 +38,7 @@ async def test_it_is_found_when_it_comes_and_what_was_before_is_told_once() -> N
     told: list[WorldError] = []
     probe = Probe(told.append)
     endpoint = free_endpoint()
-    looking = asyncio.create_task(probe.reached([endpoint]))
+    looking = asyncio.create_task(probe.reached(lambda: [endpoint]))
     await until(lambda: told)
     for _ in range(3):
         probe.failure = None
@@ -55,7 +55,7 @@ async def test_it_looks_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(probing, "PROBE_S", 0.05)
     endpoint = free_endpoint()
     told: list[WorldError] = []
-    looking = asyncio.create_task(Probe(told.append).reached([endpoint]))
+    looking = asyncio.create_task(Probe(told.append).reached(lambda: [endpoint]))
     await until(lambda: told)
     async with await asyncio.start_server(close, *endpoint):
         assert await asyncio.wait_for(looking, 5) == endpoint
@@ -64,21 +64,23 @@ async def test_it_looks_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_of_several_addresses_the_one_that_answers_is_taken() -> None:
     async with await asyncio.start_server(close, LOOPBACK, 0) as server:
-        there = Endpoint(LOOPBACK, server.sockets[0].getsockname()[1])
-        assert await Probe(lambda _: None).reached([free_endpoint(), there]) == there
+        gone, there = free_endpoint(), Endpoint(LOOPBACK, server.sockets[0].getsockname()[1])
+        assert await Probe(lambda _: None).reached(lambda: [gone, there]) == there
 
 
 async def test_a_name_is_reached_at_its_address() -> None:
     async with await asyncio.start_server(close, LOOPBACK, 0) as server:
         port = server.sockets[0].getsockname()[1]
-        assert await Probe(lambda _: None).reached([Endpoint("localhost", port)]) == Endpoint(
-            LOOPBACK, port
-        )
+        assert await Probe(lambda _: None).reached(
+            lambda: [Endpoint("localhost", port)]
+        ) == Endpoint(LOOPBACK, port)
 
 
 async def test_a_name_that_nobody_knows_is_a_state() -> None:
     told: list[WorldError] = []
-    looking = asyncio.create_task(Probe(told.append).reached([Endpoint("mailbox.invalid", 3001)]))
+    looking = asyncio.create_task(
+        Probe(told.append).reached(lambda: [Endpoint("mailbox.invalid", 3001)])
+    )
     await until(lambda: told)
     looking.cancel()
     assert told[0].code == NameUnresolved.code
@@ -138,3 +140,21 @@ async def test_the_internet_is_back_within_seconds() -> None:
         await equal(island, far)
         assert time.monotonic() - began_s < 5.0
         await internet.stop()
+
+
+async def test_one_that_comes_to_the_lan_is_found_there_meanwhile() -> None:
+    async with running(MemoryDisk()) as island, running(MemoryDisk()) as far:
+        internet = internet_of(island, far, free_endpoint())
+        await until(lambda: internet.mailboxes()[0].reason == PeerUnreachable.code)
+        island.knows(far)
+        await until(lambda: island.connected(far))
+        await internet.stop()
+
+
+async def test_two_addresses_of_one_node_are_both_tried() -> None:
+    async with running(MemoryDisk()) as island, running(MemoryDisk()) as far:
+        first = internet_of(island, far, free_endpoint())
+        second = internet_of(island, far, far.endpoint)
+        await until(lambda: first.mailboxes()[0].state is InternetState.CONNECTED)
+        for internet in (first, second):
+            await internet.stop()

@@ -122,7 +122,7 @@ class Bridge:
     async def _run(self) -> None:
         while True:
             try:
-                at = await self._probe.reached([self._address.endpoint])
+                at = await self._probe.reached(lambda: [self._address.endpoint])
                 self._told.tries()
                 await self._visit(at)
             except MeshboxError as error:
