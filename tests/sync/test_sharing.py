@@ -66,6 +66,20 @@ async def test_one_whose_line_hangs_is_replaced() -> None:
         assert time.monotonic() - began_s < TAKEN_OVER_S_MAX
 
 
+async def test_one_that_goes_is_replaced() -> None:
+    async with islanders() as (far, a, b):
+        for gateway in (a, b):
+            gateway.knows(far, source=INTERNET)
+        await joined(far, a, b)
+        await a.stop()
+        began_s = time.monotonic()
+        for number in range(LOGS):
+            await far.put(range(1), author=f"there {number}")
+            await b.put(range(1), author=f"here {number}")
+        await equal(far, b)
+        assert time.monotonic() - began_s < TAKEN_OVER_S_MAX
+
+
 async def test_one_that_says_it_has_the_way_and_carries_nothing_is_soon_not_waited_for() -> None:
     async with islanders() as (far, a, b):
         b.knows(far, source=INTERNET)
