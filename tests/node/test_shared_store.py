@@ -157,10 +157,11 @@ def test_a_folder_with_a_database_is_refused(tmp_path: Path, options: Options) -
 def test_the_whole_cluster_goes_and_comes_back(
     started: Callable[[str], RunningNode], cassandra_cluster: Cluster
 ) -> None:
-    node = started("first")
+    node, other = started("first"), started("second")
     assert store(node, 0)[0] == 201
     cassandra_cluster.kill(1)
     try:
+        assert other.stop() == 0
         status, headers, _ = store(node, 1)
         assert status == 503
         assert int(headers["Retry-After"]) > 0
