@@ -10,7 +10,6 @@ There is no allocation: a cluster is given more servers when it gets full.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -22,26 +21,18 @@ from meshbox.core.limits import PAGE_RUNS_MAX
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.retention import Retention, bucket_of
 from meshbox.storage.cassandra.address import Access
-from meshbox.storage.cassandra.blobs import Blobs, Bounds
-from meshbox.storage.cassandra.connection import Connection
-from meshbox.storage.cassandra.counting import RELAYED, Counts
-from meshbox.storage.cassandra.feed import FeedReader, FeedWriter, News
-from meshbox.storage.cassandra.known import Known
-from meshbox.storage.cassandra.listing import ALL, Listing
+from meshbox.storage.cassandra.blobs import Bounds
+from meshbox.storage.cassandra.counting import RELAYED
+from meshbox.storage.cassandra.feed import FeedReader, News
+from meshbox.storage.cassandra.listing import ALL
 from meshbox.storage.cassandra.lives import blob_s
-from meshbox.storage.cassandra.notes import Notes
+from meshbox.storage.cassandra.opening import open_keyspace
 from meshbox.storage.cassandra.ownership import Ownership
 from meshbox.storage.cassandra.paging import BEGINNING, FeedPages, Place
-from meshbox.storage.cassandra.peers import Peers
-from meshbox.storage.cassandra.positions import Positions, ms_of, position_of
+from meshbox.storage.cassandra.positions import ms_of, position_of
 from meshbox.storage.cassandra.preparing import prepare
 from meshbox.storage.cassandra.refilling import Refills
-from meshbox.storage.cassandra.rows import WRITER_BYTES
-from meshbox.storage.cassandra.schema import check_version, read_version
 from meshbox.storage.cassandra.shown import shown
-from meshbox.storage.cassandra.statements import Statements
-from meshbox.storage.cassandra.time import StoreTime
-from meshbox.storage.cassandra.topics import Topics
 from meshbox.storage.cassandra.writer import Parts, Writer
 from meshbox.storage.embedded.cursors import Cursor, CursorMint
 from meshbox.storage.embedded.pending import Pending
@@ -120,43 +111,13 @@ class CassandraStore:
         keyspace is not there, has another schema or is another node's; `StoreFailed` when the
         servers do not answer, refuse the user, or the clock is not to be trusted.
         """
-        connection = await Connection.open(access, keyspace=access.address.keyspace)
-        try:
-            check_version(await read_version(connection))
-            statements = await Statements.prepare(connection)
-            ownership = Ownership(connection, statements)
-            time = StoreTime(
-                system_clock,
-                retention_ms=retention_ms,
-                swept=await ownership.swept(),
-                trust_clock=trust_clock,
-            )
-            newest = await FeedReader(connection, statements).newest(time.now_ms())
-            time.check_beside(ms_of(newest), lag_ms=lag_ms)
-            await ownership.claim(node_id, adopted_from)
-            epoch = await ownership.epoch()
-        except BaseException:
-            await connection.close()
-            raise
-        process = secrets.token_bytes(WRITER_BYTES)
-        positions = Positions(secrets.randbits(10))
-        positions.hear(newest)
-        positions.next(time.now_ms())
-        listing = Listing(connection, statements)
-        parts = Parts(
-            connection=connection,
-            statements=statements,
-            time=time,
-            positions=positions,
-            known=Known(connection, statements, lag_ms=lag_ms),
-            blobs=Blobs(connection, statements, writer=process),
-            listing=listing,
-            topics=Topics(listing),
-            feed=FeedWriter(connection, statements, writer=process),
-            peers=Peers(connection, statements),
-            notes=Notes(connection, statements, time),
-            counts=Counts(connection, statements),
-            process=process,
+        parts, epoch = await open_keyspace(
+            access,
+            system_clock=system_clock,
+            retention_ms=retention_ms,
+            node_id=node_id,
+            adopted_from=adopted_from,
+            trust_clock=trust_clock,
             lag_ms=lag_ms,
         )
         store = cls(parts, epoch=epoch, cursor_key=cursor_key, log=log)
