@@ -63,6 +63,8 @@ def test_every_fault_of_a_peer_is_told_with_its_consequence() -> None:
         for code in re.findall(r"`([a-z_.]+)`", row[1])
     }
     elsewhere = {"peer.ended", "peer.backed_off", "session.replaced"}
+    elsewhere |= {"certificate.wrong", "answer.too_large"}  # Of mailbox servers over HTTP.
+    elsewhere |= {f"server.{what}" for what in ("unspoken", "refused", "garbled", "slow")}
     faults = [e for e in all_below(PeerError) if e.code != "internal" and e.code not in elsewhere]
     assert told == {error.code: issubclass(error, PeerMisbehaved) for error in faults}
 
