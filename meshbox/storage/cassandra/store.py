@@ -86,6 +86,7 @@ class CassandraStore:
         self._moved = asyncio.Event()
         self._closed = asyncio.Event()
         self._trouble: StoreFailed | None = None
+        self._troubled_s = 0.0
         self._counted: Statistics | None = None
         self._tasks = [asyncio.create_task(self._keep_counting())]
         if parts.lag_ms:
@@ -423,7 +424,8 @@ class CassandraStore:
                 pause_s = NEWS_INTERVAL_S
                 if self._trouble is not None:
                     self._trouble = None
-                    self._log("store.reopened", seconds=0.0)
+                    seconds = asyncio.get_running_loop().time() - self._troubled_s
+                    self._log("store.reopened", seconds=round(seconds, 3))
             await asyncio.sleep(pause_s)
 
     async def _look(self) -> None:
@@ -442,6 +444,7 @@ class CassandraStore:
 
     def _note_trouble(self, error: MeshboxError) -> None:
         if self._trouble is None:
+            self._troubled_s = asyncio.get_running_loop().time()
             self._log("store.failed", reason=error.code, detail=error.message)
         failed = error if isinstance(error, StoreFailed) else StoreFailed(error.message)
         self._trouble = failed
