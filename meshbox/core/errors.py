@@ -246,7 +246,7 @@ class PromiseBroken(PeerMisbehaved):
 
 
 class PeerStalled(PeerError):
-    """Asked for blobs, the peer sent nothing for too long."""
+    """Asked for blobs, the peer sent nothing for too long, or held up others with large ones."""
 
     code = "peer.stalled"
 

@@ -299,6 +299,18 @@ RECEIVED_BYTES_MAX: Final = 8 * MIB
 """Bytes of blobs received from a peer and not committed, unless a single blob is larger: above it
 its stream is not read. As `WANT_BYTES_MAX`, which goes by what the offers say."""
 
+RECEIVED_BYTES_ALL_MAX: Final = 64 * MIB
+"""Bytes of blobs received from all peers and not committed, above which no stream is read but of a
+peer of which nothing is: with a thousand peers `RECEIVED_BYTES_MAX` of each is too much."""
+
+PARTS_BYTES_MAX: Final = 64 * MIB
+"""Bytes of blobs in parts that all peers together may be sending: one of the largest, and several
+photographs beside it (core/turns.py)."""
+
+PARTS_TURN_MS: Final = 30_000
+"""Milliseconds after which a peer is asked for nothing more in parts while others wait; after twice
+as many its session ends. As long as `WANT_STALL_MS`, so that one who trickles gains nothing."""
+
 BEGINNINGS_MAX: Final = 64
 """Blobs in parts of which a node keeps what came before a cut, and that one want names."""
 

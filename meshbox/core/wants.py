@@ -33,6 +33,7 @@ from meshbox.core.limits import (
     WANT_TYPICAL_TIMES,
 )
 from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
+from meshbox.core.turns import Turns
 from meshbox.core.way_out import WayOut
 
 NO_WAYS: Final[Mapping[str, WayOut]] = {}
@@ -70,12 +71,14 @@ class WantLedger:
 
     __slots__ = (
         *("_gained", "_gained_all", "_heard_ms", "_holds", "_logs", "_typical_ms", "_ways"),
-        *("_woken", "gains"),
+        *("_woken", "gains", "turns"),
     )
 
     def __init__(self, ways: Mapping[str, WayOut] = NO_WAYS) -> None:
         """`ways`: the ways out that are peers, by node id."""
         self._ways = ways
+        self.turns = Turns()
+        """Who may send blobs in parts."""
         self.gains = 0
         """How often something was stored that a peer had brought."""
         self._gained: OrderedDict[LogId, int] = OrderedDict()
@@ -167,8 +170,8 @@ class WantLedger:
             self._woken.update(other for other in wants.offered if other != peer)
 
     def take_woken(self) -> frozenset[NodeId]:
-        """The peers whose claims may succeed now; each is named once."""
-        woken = frozenset(self._woken)
+        """The peers whose claims may succeed now, or who may get a turn; each is named once."""
+        woken = self.turns.take_woken() | self._woken
         self._woken.clear()
         return woken
 

@@ -34,3 +34,17 @@ def test_a_photograph_goes_on_after_each_cut(seed: int, holders: int) -> None:
     report = play(Schedule(seed, holders + 1, links, tuple(events)))
     assert not report.broken
     assert report.frames < PARTS + 95  # 108 to 142; 150 to 446 when each session begins anew.
+
+
+def test_more_photographs_than_there_is_memory_for_come_one_after_the_other() -> None:
+    photo = PARTS * int(str(SMALL["FRAME_BYTES_MAX"]))
+    holders = 4
+    assert photo < int(str(SMALL["PARTS_BYTES_MAX"])) < 2 * photo
+    deposits = tuple(
+        Deposits(1.0, node, node, SeqRanges.of(0, 1), BlobClass.OPAQUE, 0, photo)
+        for node in range(holders)
+    )
+    links = tuple((holders, node) for node in range(holders))
+    report = play(Schedule(0, holders + 1, links, deposits))
+    assert not report.broken
+    assert report.blobs == holders * (holders + 1)

@@ -1,9 +1,10 @@
 """How much of what we lack is asked of one peer now: within its budgets, and if the ledger lets us.
 
+What comes in parts is asked for while the peer has a turn (core/turns.py).
 A log is asked for in ascending order, and never for a number that is in flight already, from
 whatever page. What cannot be asked for now leaves its place in `short`, for want of room, or in
-`denied`, when another peer is asked; its record is read again before anything is. So it is when
-something of the log was stored while its record was being read.
+`denied`, when another peer is asked or has the turn; its record is read again before anything is.
+So it is when something of the log was stored while its record was being read.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from meshbox.core.session.frames import Begun, PageRanges, Want
 from meshbox.core.session.lanes import Budget, Lane, lane_of
 from meshbox.core.session.pacing import FlightSize
 from meshbox.core.session.pages import OpenLog, OpenPage, OpenPages
+from meshbox.core.turns import Turn
 from meshbox.core.wants import WantLedger
 
 
@@ -30,6 +32,8 @@ class Asker:
         self._budgets = {lane: Budget(lane) for lane in Lane}
         self.flight = FlightSize()
         """How much the line takes."""
+        self.turn = Turn(peer)
+        """For what comes in parts."""
 
     @property
     def is_waiting(self) -> bool:
@@ -64,8 +68,11 @@ class Asker:
         if room <= 0 or not unasked or (page.fresh and flying):
             page.short.add(place)
             return EMPTY
-        if not self._ledger.claim(self._peer, log.log, now_ms=now_ms):
+        if not self._has_turn(log, now_ms) or not self._ledger.claim(
+            self._peer, log.log, now_ms=now_ms
+        ):
             page.denied.add(place)
+            self._end_turn()
             return EMPTY
         ask = SeqRanges(unasked.pairs[:WANT_RANGES_MAX]).take_lowest(room)
         log.asked |= ask
@@ -83,6 +90,7 @@ class Asker:
     def free(self, log: OpenLog, seqs: int) -> None:
         """So many numbers of `log` are not in flight any more."""
         self._budgets[log.lane].take(-seqs, -seqs * log.size_guess_bytes)
+        self._end_turn()
         if not self.is_waiting:
             self.flight.answered()
 
@@ -117,6 +125,17 @@ class Asker:
                 places.add(place)
                 left[log.lane].take(free, free * log.size_guess_bytes)
         return places
+
+    def _has_turn(self, log: OpenLog, now_ms: int) -> bool:
+        """Whether `log` needs no turn, or the peer has one."""
+        return log.lane is not Lane.BULK or self._ledger.turns.take(
+            self.turn, log.largest_bytes, now_ms=now_ms
+        )
+
+    def _end_turn(self) -> None:
+        """Unless something is in flight in parts."""
+        if not self._budgets[Lane.BULK].seqs:
+            self._ledger.turns.give_back(self.turn)
 
     def _flying(self, log: OpenLog) -> SeqRanges:
         """What is in flight of a log, for any of its pages."""

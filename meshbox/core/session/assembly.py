@@ -1,8 +1,9 @@
 """Parts of blobs made whole, and checked against the hash that was sent with them.
 
 At most one blob is in parts at a time; its parts follow one another, with whole blobs of other logs
-between them (lanes.py). What is held is bounded by `BLOB_BYTES_MAX`, and as much is held of what
-the peer was told that we have the beginning of (beginnings.py), from where it may go on.
+between them (lanes.py). What is held is bounded by the peer's turn (core/turns.py), and as much is
+held of what the peer was told that we have the beginning of (beginnings.py), from where it may go
+on. A blob that fits a frame needs no turn.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 import hashlib
 from enum import Enum
 
-from meshbox.core.errors import BlobCorrupt, BlobUnasked
-from meshbox.core.ids import LogId, NodeId
-from meshbox.core.limits import BEGINNINGS_BYTES_MAX, BEGINNINGS_MAX, BLOB_BYTES_MAX
+from meshbox.core.errors import BlobCorrupt, BlobUnasked, PeerStalled
+from meshbox.core.ids import LogId
+from meshbox.core.limits import BEGINNINGS_MAX, BLOB_BYTES_MAX, FRAME_BYTES_MAX
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.session.beginnings import Beginning, Beginnings
 from meshbox.core.session.frames import Begun, BlobPart
+from meshbox.core.turns import Turn, Turns
 
 CONTENT_HASH_BYTES = 32
 
@@ -37,10 +39,12 @@ class Unfinished(Enum):
 class Assembly:
     """The blob that is being received from one peer in parts, if any."""
 
-    __slots__ = ("_beginnings", "_begun", "_first", "_named", "_peer")
+    __slots__ = ("_beginnings", "_begun", "_first", "_named", "_peer", "_turn", "_turns")
 
-    def __init__(self, peer: NodeId, beginnings: Beginnings) -> None:
-        self._peer = peer
+    def __init__(self, turn: Turn, turns: Turns, beginnings: Beginnings) -> None:
+        self._peer = turn.peer
+        self._turn = turn
+        self._turns = turns
         self._beginnings = beginnings
         self._named: dict[tuple[LogId, int], tuple[Beginning, int]] = {}
         """Where the peer may go on, and from which offset."""
@@ -52,8 +56,8 @@ class Assembly:
         told: list[Begun] = []
         for seq, kept in self._beginnings.of(log, ranges, self._peer):
             offset = len(kept.data)
-            room_bytes = BEGINNINGS_BYTES_MAX - sum(named for _, named in self._named.values())
-            if len(self._named) < BEGINNINGS_MAX and offset <= room_bytes:
+            left_bytes = self._bytes_max - sum(named for _, named in self._named.values())
+            if len(self._named) < BEGINNINGS_MAX and offset <= left_bytes:
                 self._named[log, seq] = kept, offset
                 told.append(Begun(place, seq, kept.content_hash, offset))
         return told
@@ -65,6 +69,7 @@ class Assembly:
         if self._passes(part):
             self._came_whole(log, part.seq)
             return _checked(part.data, part)
+        self._check_turn(part, now_ms)
         begun = self._begin(part, log) if self._first is None else self._go_on(part)
         if not part.data:
             raise BlobCorrupt("a part without bytes")
@@ -84,6 +89,17 @@ class Assembly:
         for other, seq in list(self._named):
             if other == log and seq in ranges:
                 del self._named[other, seq]
+
+    @property
+    def _bytes_max(self) -> int:
+        """Of a blob that may come in parts."""
+        return max(self._turn.bytes, FRAME_BYTES_MAX)
+
+    def _check_turn(self, part: BlobPart, now_ms: int) -> None:
+        if part.size_bytes > self._bytes_max and not self._turns.take(
+            self._turn, part.size_bytes, now_ms=now_ms
+        ):
+            raise PeerStalled("a blob larger than offered, for which others would have to wait")
 
     def _begin(self, part: BlobPart, log: LogId) -> Beginning:
         """The first part of a blob: from its beginning, or from where we said that we stand."""

@@ -27,6 +27,7 @@ class OpenLog:
     log: LogId
     runs: tuple[OfferedRun, ...]
     size_guess_bytes: int
+    largest_bytes: int
     lane: Lane
     open: SeqRanges = EMPTY
     """What we lack and have neither received nor been told is gone."""
@@ -119,7 +120,7 @@ class OpenPages:
             raise FrameUnexpected(f"more than {len(pages)} unsettled pages")
         self._last = frame.page
         lane = Lane.FRESH if frame.fresh else Lane.FEED
-        logs = tuple(OpenLog(log, runs, size_guess_bytes(runs), lane) for log, runs in frame.logs)
+        logs = tuple(_open_log(log, runs, lane) for log, runs in frame.logs)
         page = OpenPage(
             frame.page, frame.cursor, frame.fresh, frame.answers, logs, open_logs=len(logs)
         )
@@ -182,3 +183,8 @@ class OpenPages:
             for page in self._fresh.values()
             if not (page.open_logs or page.reading or any(log.uncommitted for log in page.logs))
         )
+
+
+def _open_log(log: LogId, runs: tuple[OfferedRun, ...], lane: Lane) -> OpenLog:
+    largest_bytes = max((run.largest_bytes for run in runs), default=0)
+    return OpenLog(log, runs, size_guess_bytes(runs), largest_bytes, lane)

@@ -16,7 +16,8 @@ Invariants:
   large blob, is left to the feed, and what is in flight of a log already comes before it.
 - Only what was asked of this peer is accepted.
 - A peer that offers small blobs and sends large ones fills no memory: `bytes_uncommitted` counts
-  what came, and the shell reads no further while it is above `RECEIVED_BYTES_MAX`.
+  what came, and the shell reads no further while `is_full`. What is not whole yet is bounded by
+  the turns of all peers (core/turns.py).
 """
 
 from __future__ import annotations
@@ -26,7 +27,14 @@ from dataclasses import dataclass
 
 from meshbox.core.errors import BlobUnasked, PeerStalled, PromiseBroken
 from meshbox.core.ids import NodeId
-from meshbox.core.limits import GONE_PROMISES_MAX, WANT_PATIENCE_MS, WANT_STALL_MS
+from meshbox.core.limits import (
+    GONE_PROMISES_MAX,
+    PARTS_TURN_MS,
+    RECEIVED_BYTES_ALL_MAX,
+    RECEIVED_BYTES_MAX,
+    WANT_PATIENCE_MS,
+    WANT_STALL_MS,
+)
 from meshbox.core.ranges import EMPTY, SeqRanges
 from meshbox.core.session.asking import Asker, want_frames
 from meshbox.core.session.assembly import Assembly, Unfinished
@@ -92,9 +100,9 @@ class FeedReader:
         self._ledger = ledger
         self._pages = OpenPages()
         self._beginnings = beginnings
-        self._assembly = Assembly(peer, beginnings)
         self._commits: dict[int, _Commit] = {}
         self._asker = Asker(peer, ledger, self._pages)
+        self._assembly = Assembly(self._asker.turn, ledger.turns, beginnings)
         self._credit = Credit()
         self._heard_ms = now_ms
         self._retry_ms = now_ms
@@ -107,6 +115,15 @@ class FeedReader:
     def lag(self) -> int:
         """Blobs offered by the peer that we lack still."""
         return self._pages.lag
+
+    @property
+    def is_full(self) -> bool:
+        """Whether blobs must be committed before the peer sends more. Then it has some of its own
+        under way: what others have holds up nobody that has nothing."""
+        return bool(self.bytes_uncommitted) and (
+            self.bytes_uncommitted > RECEIVED_BYTES_MAX
+            or self._ledger.turns.bytes_uncommitted > RECEIVED_BYTES_ALL_MAX
+        )
 
     def start(self) -> list[Effect]:
         """Looks for what the peer is to be asked for by name."""
@@ -230,7 +247,7 @@ class FeedReader:
             self._ledger.answered(self._peer, log.log, gained=ranges, now_ms=now_ms)
             self._asker.free(log, ranges.count)
             self._asker.declare(log.log, now_ms=now_ms)
-        self.bytes_uncommitted -= done.received_bytes
+        self._count_uncommitted(-done.received_bytes)
         effects: list[Effect] = [self._settle(number, now_ms=now_ms) for number in done.pages]
         if request.refilled is not None:
             effects += self._refill.start()
@@ -247,6 +264,8 @@ class FeedReader:
         self._beginnings.tick(now_ms)
         if self._asker.is_waiting and now_ms - self._heard_ms > WANT_STALL_MS and not self._commits:
             raise PeerStalled(f"nothing came for {WANT_STALL_MS} ms of what was asked for")
+        if self._ledger.turns.is_over(self._asker.turn, now_ms=now_ms):
+            raise PeerStalled(f"others waited {2 * PARTS_TURN_MS} ms for what comes in parts")
         if now_ms - self._retry_ms < WANT_PATIENCE_MS:
             return []
         self._retry_ms = now_ms
@@ -257,6 +276,12 @@ class FeedReader:
         for log_id in self._pages.all_logs():
             self._ledger.declare(self._peer, log_id, EMPTY, now_ms=self._heard_ms)
         self._pages = OpenPages()
+        self._ledger.turns.leave(self._asker.turn)
+        self._count_uncommitted(-self.bytes_uncommitted)
+
+    def _count_uncommitted(self, received_bytes: int) -> None:
+        self.bytes_uncommitted += received_bytes
+        self._ledger.turns.bytes_uncommitted += received_bytes
 
     def _commit(
         self, whole: list[ReceivedBlob], taken: dict[tuple[int, int], list[int]]
@@ -273,7 +298,7 @@ class FeedReader:
         closing = self._pages.close_feed()
         request = self._commit_of(whole, closing)
         received_bytes = sum(len(blob.data) for blob in whole)
-        self.bytes_uncommitted += received_bytes
+        self._count_uncommitted(received_bytes)
         self._commits[id(request)] = _Commit(places, received_bytes, closing.pages)
         return [request]
 

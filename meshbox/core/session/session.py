@@ -21,7 +21,6 @@ from typing import Any
 
 from meshbox.core.errors import FrameUnexpected, PeerEnded, PeerError, PeerLost
 from meshbox.core.ids import NodeId
-from meshbox.core.limits import RECEIVED_BYTES_MAX
 from meshbox.core.session.beginnings import Beginnings
 from meshbox.core.session.claims import PeerClaims
 from meshbox.core.session.comparing import Sketcher
@@ -139,7 +138,7 @@ class Session:
         """Whether the shell may read further frames: enough of the peer's blobs are committed."""
         if self._reader is None or self.state is SessionState.ENDED:
             return True
-        return self._reader.bytes_uncommitted <= RECEIVED_BYTES_MAX
+        return not self._reader.is_full
 
     @property
     def blobs_out(self) -> int:
