@@ -73,8 +73,16 @@ class PeerRefill(NamedTuple):
     """How far a peer was asked for the logs of the refill list."""
 
     peer: NodeId
+    epoch_id: bytes
+    """As in `PeerCursor`."""
     through: bytes
     """As `RefillPage.through`."""
+    passed: bool = False
+    """Something offered since the last of these was passed because there was no room for it. A peer
+    is asked for a log by name once, and its cursor is behind what it then offers: so there is to be
+    no cursor when there is room again."""
+    room_bytes: int = 0
+    """As in `PeerCursor`."""
 
 
 class Note(NamedTuple):

@@ -93,6 +93,8 @@ class StoreRequests:
         """The footprint of the smallest blob that a commit found no room for, if no cursor kept
         since says so. A cursor may be asked for before that commit is done, so the session cannot
         tell."""
+        self._refill_unplaced_bytes: int | None = None
+        """The same, if no settled answer to what was asked for by name says so."""
         self._order = CommitOrder()
 
     async def answer(self, request: Request) -> Any:
@@ -241,12 +243,24 @@ class StoreRequests:
                     returns=self._returns,
                 )
             )
+        refills: list[PeerRefill] = []
+        if request.refilled is not None:
+            refills.append(
+                PeerRefill(
+                    self._peer,
+                    self._epoch_id,
+                    request.refilled,
+                    passed=request.refill_passed or self._refill_unplaced_bytes is not None,
+                    room_bytes=0 if request.refill_passed else self._refill_unplaced_bytes or 0,
+                )
+            )
         blobs = tuple(self._new_blob(blob) for blob in request.blobs)
-        refills = [] if request.refilled is None else [PeerRefill(self._peer, request.refilled)]
         outcomes = await self._store.commit(Deposit(blobs, cursors, refills, whole=False))
         self._note_unplaced(blobs, outcomes)
         if request.cursor is not None:
             self._unplaced_bytes = None
+        if request.refilled is not None:
+            self._refill_unplaced_bytes = None
         return Committed(
             stored=sum(outcome in _NEW for outcome in outcomes),
             duplicates=sum(outcome in _HELD for outcome in outcomes),
@@ -257,6 +271,9 @@ class StoreRequests:
             if outcome is Outcome.NO_ROOM:
                 needed_bytes = room_bytes(len(blob.data))
                 self._unplaced_bytes = min(needed_bytes, self._unplaced_bytes or needed_bytes)
+                self._refill_unplaced_bytes = min(
+                    needed_bytes, self._refill_unplaced_bytes or needed_bytes
+                )
 
     def _new_blob(self, blob: ReceivedBlob) -> NewBlob:
         retention = self._store.retention

@@ -18,7 +18,7 @@ A, B, C = (log_of(author).key for author in "abc")
 
 
 async def asked(store: MailboxStore, page: RefillPage, *, peer: NodeId = PEER) -> None:
-    await store.commit(Deposit(refills=(PeerRefill(peer, page.through),)))
+    await store.commit(Deposit(refills=(PeerRefill(peer, b"e" * 16, page.through),)))
 
 
 async def next_page(store: MailboxStore, peer: NodeId = PEER, logs_max: int = 9) -> RefillPage:

@@ -17,6 +17,7 @@ from meshbox.storage.interface import (
     NewBlob,
     Outcome,
     PeerCursor,
+    PeerRefill,
     Statistics,
 )
 from tests.contract.harness import FolderHarness, PowerHarness
@@ -318,6 +319,24 @@ async def test_a_peer_that_never_had_a_cursor_begins_anew(folder: FolderHarness)
     store = await folder.open(allocation=for_blobs(10))
     await store.commit(Deposit((), (PeerCursor(PEER, EPOCH, b"1", passed=True),)))
     await keep_room(store)
+    assert await store.cursors(PEER) == ()
+
+
+async def test_what_was_asked_for_by_name_and_found_no_room_is_compared_again(
+    folder: FolderHarness,
+) -> None:
+    store = await folder.open(allocation=for_blobs(2))
+    await put(store, *(large(store, seq, X) for seq in range(2)))
+    await put_cursor(store, b"1")
+    old = large(store, 0, Y, age_ms=DAY_MS)
+    refill = PeerRefill(PEER, EPOCH, b"1")
+    assert await store.commit(Deposit([old], refills=[refill], whole=False)) == (Outcome.NO_ROOM,)
+    await keep_room(store)
+    assert [kept.cursor for kept in await store.cursors(PEER)] == [b"1"]
+    store = await folder.reopen(allocation=for_blobs(20))
+    waiting = asyncio.ensure_future(store.wait_returned(store.returns))
+    await keep_room(store)
+    assert (await waiting).peers == {PEER}
     assert await store.cursors(PEER) == ()
 
 

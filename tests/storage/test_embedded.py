@@ -27,7 +27,7 @@ from meshbox.storage.embedded.planning import GroupPlan, Known, PreparedDeposit
 from meshbox.storage.embedded.records import decode_record, encode_record
 from meshbox.storage.embedded.state import Counts, decode_epochs, decode_state
 from meshbox.storage.embedded.trial import ChunksMissing, Held, PreparedBlob
-from meshbox.storage.interface import Outcome, PeerCursor
+from meshbox.storage.interface import Outcome, PeerCursor, PeerRefill
 from meshbox.storage.keyvalue import Batch, Family
 from meshbox.storage.memory import MemoryKeyValue
 from tests.contract.harness import MemoryHarness
@@ -633,6 +633,20 @@ def test_the_smallest_of_what_was_passed_says_when_to_return() -> None:
     assert kept.room_bytes == 300
     assert PeerOrder([(peer_at(1), kept)]).passed == {peer_at(1): 300}
     assert kept.returned().room_bytes == 0
+
+
+def test_what_was_asked_for_by_name_and_passed_is_before_every_cursor() -> None:
+    asked = PeerRefill(peer_at(1), b"e2", b"1", passed=True, room_bytes=300)
+    for known in (PeerRecord(0), of_epochs(False, False), of_epochs(False, True, False)):
+        kept = known.asked_for(asked, change=9)
+        assert (kept.refilled, kept.has_passed, kept.change) == (b"1", True, 9)
+        assert kept.newest(peer_at(1)) == known.newest(peer_at(1))
+        assert decode_peer(encode_peer(kept)) == kept
+        assert kept.asked_for(asked, change=10) is kept
+        assert kept.returned().newest(peer_at(1)) == ()
+    assert PeerRecord(0).asked_for(asked, change=9).room_bytes == 300
+    unpassed = of_epochs(False).asked_for(asked._replace(passed=False), change=9)
+    assert not unpassed.has_passed
 
 
 def test_what_a_forgotten_epoch_passed_is_found_by_comparing() -> None:

@@ -414,7 +414,7 @@ async def test_no_change_is_used_again_though_the_counter_found_is_an_older_one(
     assert min(r.change for r in await store.all_logs(None, logs_max=NO_BOUND)) > last
     page = await store.refill(PEER, logs_max=NO_BOUND)
     assert LOGS[0].key in page.logs
-    await store.commit(Deposit(refills=[PeerRefill(PEER, page.through)]))
+    await store.commit(Deposit(refills=[PeerRefill(PEER, b"e" * 16, page.through)]))
     await store.ask_for([LOGS[1].key])
     assert (await store.refill(PEER, logs_max=NO_BOUND)).logs == (LOGS[1].key,)
     await disk.harness.close()

@@ -262,6 +262,8 @@ class Commit:
     is where a commit before found no room, which whoever carries them out notes by itself."""
     refilled: bytes | None = None
     """How far the peer has answered what it was asked for by name, once `blobs` are stored."""
+    refill_passed: bool = False
+    """As `passed`, of what came since the last `refilled`."""
 
 
 class Committed(NamedTuple):

@@ -110,6 +110,8 @@ class FeedReader:
         self._refill = Refill(peer)
         self._passed = False
         """Something was passed for lack of room, and no cursor says so yet."""
+        self._refill_passed = False
+        """The same, and no settled answer to what was asked for by name says so yet."""
 
     @property
     def lag(self) -> int:
@@ -160,6 +162,7 @@ class FeedReader:
             )
             is_carried = self._carried.carries(log.log.topic)
             self._passed |= passed and is_carried
+            self._refill_passed |= passed and is_carried
             lacking = lacking - log.answered if is_carried else EMPTY
             log.stale = False
             if not log.in_flight:
@@ -303,11 +306,13 @@ class FeedReader:
         return [request]
 
     def _commit_of(self, whole: Sequence[ReceivedBlob], closing: Closing) -> Commit:
-        """The next commit; what was passed is told with a cursor."""
+        """The next commit; what was passed is told with a cursor, and with a settled answer."""
         passed = self._passed and closing.cursor is not None
         self._passed = self._passed and not passed
         refilled = self._refill.settled() if closing.answers else None
-        return Commit(tuple(whole), closing.cursor, passed, refilled)
+        refill_passed = self._refill_passed and refilled is not None
+        self._refill_passed = self._refill_passed and not refill_passed
+        return Commit(tuple(whole), closing.cursor, passed, refilled, refill_passed)
 
     def _answer(self, page: OpenPage, log: OpenLog, ranges: SeqRanges) -> None:
         """`ranges`, which were asked for, were received or are gone."""

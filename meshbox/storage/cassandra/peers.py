@@ -41,7 +41,7 @@ class Peers:
         for cursor in cursors:
             after[cursor.peer] = after[cursor.peer].adding(cursor, change=change)
         for refill in refills:
-            after[refill.peer] = after[refill.peer].asked_for(refill.through, change=change)
+            after[refill.peer] = after[refill.peer].asked_for(refill, change=change)
         write = self._statements.write_peer
         await asyncio.gather(
             *(

@@ -16,7 +16,7 @@ import msgspec
 from meshbox.core.errors import StoreDamaged
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import CURSORS_KEPT, PEERS_KEPT_MAX
-from meshbox.storage.interface import PeerCursor
+from meshbox.storage.interface import PeerCursor, PeerRefill
 
 
 class EpochCursors(NamedTuple):
@@ -68,11 +68,21 @@ class PeerRecord(NamedTuple):
             epochs = (*epochs[:-1], epochs[-1]._replace(passed=b""))
         return self._replace(change=change, epochs=epochs, room_bytes=room_bytes)
 
-    def asked_for(self, through: bytes, *, change: int) -> PeerRecord:
-        """After it was asked for the refill list up to `through`; it never goes back."""
-        if through <= self.refilled:
-            return self
-        return self._replace(change=change, refilled=through)
+    def asked_for(self, asked: PeerRefill, *, change: int) -> PeerRecord:
+        """After it was asked for some of the refill list; it never goes back."""
+        record = self._passing_all(asked) if asked.passed else self
+        if asked.through > self.refilled:
+            record = record._replace(refilled=asked.through)
+        return self if record == self else record._replace(change=change)
+
+    def _passing_all(self, asked: PeerRefill) -> PeerRecord:
+        """Something was passed that no cursor is before."""
+        *newer, oldest = self.epochs or (EpochCursors(asked.epoch_id, ()),)
+        least_bytes = asked.room_bytes
+        if self.has_passed:
+            least_bytes = min(self.room_bytes, least_bytes)
+        epochs = (*newer, oldest._replace(passed=b""))
+        return self._replace(epochs=epochs, room_bytes=least_bytes)
 
     @property
     def has_passed(self) -> bool:
@@ -89,7 +99,7 @@ class PeerRecord(NamedTuple):
 
     def newest(self, peer: NodeId) -> tuple[PeerCursor, ...]:
         """The newest cursor of each epoch, newest epoch first."""
-        return tuple(PeerCursor(peer, e.epoch_id, e.cursors[0]) for e in self.epochs)
+        return tuple(PeerCursor(peer, e.epoch_id, e.cursors[0]) for e in self.epochs if e.cursors)
 
 
 UNKNOWN_PEER = PeerRecord(0)

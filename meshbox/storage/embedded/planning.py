@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from meshbox.core.errors import StoreFull, TooManyRanges
 from meshbox.core.ids import LogKey, NodeId
@@ -26,6 +26,8 @@ from meshbox.storage.embedded.state import Counts
 from meshbox.storage.embedded.trial import Basis, Content, Held, Place, PreparedBlob, Trial
 from meshbox.storage.interface import Outcome, PeerCursor, PeerRefill
 from meshbox.storage.keyvalue import Family
+
+_Settled = TypeVar("_Settled", PeerCursor, PeerRefill)
 
 
 class PreparedDeposit(NamedTuple):
@@ -98,7 +100,7 @@ class GroupPlan:
         for cursor in deposit.cursors:
             self._keep(_passing(cursor, deposit.blobs, outcomes))
         for refill in deposit.refills:
-            self._note_asked(refill)
+            self._note_asked(_passing(refill, deposit.blobs, outcomes))
         self._ops += deposit.notes
         return outcomes
 
@@ -168,7 +170,7 @@ class GroupPlan:
 
     def _note_asked(self, refill: PeerRefill) -> None:
         before = self._peers[refill.peer]
-        after = before.asked_for(refill.through, change=self._counts.change)
+        after = before.asked_for(refill, change=self._counts.change)
         if after is not before:
             self._peers[refill.peer] = after
             self._heard.add(refill.peer)
@@ -190,14 +192,14 @@ class GroupPlan:
 
 
 def _passing(
-    cursor: PeerCursor, blobs: Sequence[PreparedBlob], outcomes: Sequence[Outcome]
-) -> PeerCursor:
-    """The cursor, which also passes what there was no room for in its own deposit."""
+    settled: _Settled, blobs: Sequence[PreparedBlob], outcomes: Sequence[Outcome]
+) -> _Settled:
+    """What is settled, which also passes what there was no room for in its own deposit."""
     judged = zip(blobs, outcomes, strict=True)
-    sizes = [
+    sizes: list[int] = [
         room_bytes(blob.header.size_bytes) for blob, outcome in judged if outcome is Outcome.NO_ROOM
     ]
     if not sizes:
-        return cursor
-    least_bytes = min((cursor.room_bytes, *sizes) if cursor.passed else sizes)
-    return cursor._replace(passed=True, room_bytes=least_bytes)
+        return settled
+    least_bytes = min(*sizes, settled.room_bytes) if settled.passed else min(sizes)
+    return settled._replace(passed=True, room_bytes=least_bytes)
