@@ -23,6 +23,7 @@ from meshbox.core.reconcile import (
     pack_symbols,
     unpack_symbols,
 )
+from meshbox.core.session.comparing import SYMBOLS_SECOND
 from meshbox.storage.interface import MailboxStore
 
 FRESH_S: Final = 10.0
@@ -92,10 +93,11 @@ class Summary:
         return tuple(self._key_at(place) for place in places)
 
     async def _symbols(self, count: int) -> list[int]:
-        """The first `count` symbols of ours."""
+        """The first `count` symbols of ours. Those of the first two asks are made at once: each
+        time costs a look at all elements."""
         assert self._sketch is not None
         async with self._sketching:
-            await _in_turns(self._sketch.extend(count))
+            await _in_turns(self._sketch.extend(max(count, SYMBOLS_SECOND)))
         return self._sketch.symbols[:count]
 
     def _key_at(self, place: int) -> LogKey:

@@ -97,8 +97,10 @@ def test_a_value_cut_short_is_a_fault() -> None:
         with pytest.raises(StoreFailed):
             decode_header(damaged)
     whole = encode_record(LogRecord(LOG, 1))
-    with pytest.raises(StoreFailed):
-        decode_record(whole[:-1])
+    unknown = whole.replace(bytes([LOG.namespace]), b"\x07", 1)
+    for damaged in (whole[:-1], unknown):
+        with pytest.raises(StoreFailed):
+            decode_record(damaged)
 
 
 @given(st.lists(st.tuples(u32, st.binary(min_size=16, max_size=16), u64), max_size=20))

@@ -1,11 +1,11 @@
 """A log's record as bytes: MessagePack arrays, ranges as flat pairs of first and last.
 
 Pairs hold the last number and not the end, since the end may be 2^64 and MessagePack ends below.
+The decoder makes ids and classes itself: it checks them, and calls from here would cost as much as
+all else. Reading the records of all logs is what meeting a stranger costs (sync/summaries.py).
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import msgspec
 
@@ -18,12 +18,14 @@ FlatSeen = tuple[list[int], list[int]]
 """Opaque and verified ranges, each as first, last, first, last …"""
 
 _StoredLog = tuple[
-    int,  # namespace
-    str,  # topic
-    str,  # author
+    Namespace,
+    Topic,
+    Author,
     int,  # change
     int,  # last bucket
-    list[tuple[int, int, int, int, int, int]],  # runs: first, last, bucket, class, bytes, largest
+    list[
+        tuple[int, int, int, BlobClass, int, int]
+    ],  # runs: first, last, bucket, class, bytes, largest
     FlatSeen,  # expired: opaque, verified
     FlatSeen,  # evicted: opaque, verified
 ]
@@ -32,7 +34,7 @@ _NOTHING: FlatSeen = ([], [])
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_StoredLog)
-_name_decoder = msgspec.msgpack.Decoder(tuple[int, str, str])
+_name_decoder = msgspec.msgpack.Decoder(tuple[Namespace, Topic, Author])
 
 
 def encode_record(record: LogRecord) -> bytes:
@@ -60,9 +62,14 @@ def decode_record(value: bytes) -> LogRecord:
             value
         )
         return LogRecord(
-            LogId(Namespace(namespace), Topic(topic), Author(author)),
+            LogId(namespace, topic, author),
             change,
-            tuple(_runs(runs)),
+            tuple(
+                [
+                    Run(first, last + 1, bucket, blob_class, size_bytes, largest_bytes)
+                    for first, last, bucket, blob_class, size_bytes, largest_bytes in runs
+                ]
+            ),
             seen_of(expired),
             seen_of(evicted),
             last_bucket,
@@ -79,15 +86,9 @@ def encode_name(log: LogId) -> bytes:
 def decode_name(value: bytes) -> LogId:
     """What `encode_name` made; `StoreDamaged` for anything else."""
     try:
-        namespace, topic, author = _name_decoder.decode(value)
-        return LogId(Namespace(namespace), Topic(topic), Author(author))
-    except (msgspec.DecodeError, ValueError) as error:
+        return LogId(*_name_decoder.decode(value))
+    except msgspec.DecodeError as error:
         raise StoreDamaged("a log's name in the database is damaged") from error
-
-
-def _runs(stored: list[tuple[int, int, int, int, int, int]]) -> Iterator[Run]:
-    for first, last, bucket, blob_class, size_bytes, largest_bytes in stored:
-        yield Run(first, last + 1, bucket, BlobClass(blob_class), size_bytes, largest_bytes)
 
 
 def flat_seen(seen: ClassedRanges) -> FlatSeen:
