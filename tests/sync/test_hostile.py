@@ -18,6 +18,7 @@ import pytest
 
 from meshbox.core.ids import BlobClass, LogId, Origin, node_key_of
 from meshbox.core.limits import (
+    BLOB_BYTES_MAX,
     FRAME_BYTES_LIMIT,
     FRAME_BYTES_MAX,
     GONE_PROMISES_MAX,
@@ -347,6 +348,30 @@ async def test_small_offers_and_large_blobs_fill_no_memory(node: Node) -> None:
     assert RECEIVED_BYTES_MAX < held_most <= RECEIVED_BYTES_MAX + len(data)
     held = await node.content()
     assert sum(key == log_of("hostile").key for key, _ in held) == count
+
+
+async def test_beginnings_of_large_blobs_of_many_strangers_fill_no_memory(node: Node) -> None:
+    """Each offers one: one is asked, and sends but a part; another when that one is gone."""
+    large = offer((0, 1), size=BLOB_BYTES_MAX)
+    turns = node.service.ledger.turns
+    async with contextlib.AsyncExitStack() as stack:
+        first, *others = [await stack.enter_async_context(Stranger(node)) for _ in range(5)]
+        for stranger in (first, *others):
+            await stranger.shake_hands()
+        assert await asked_for(first, large) == SeqRanges.single(0)
+        beginning = bytes(FRAME_BYTES_MAX)
+        await first.say(Blobs((part(beginning, size_bytes=BLOB_BYTES_MAX),)))
+        asked = [
+            asyncio.create_task(asked_for(stranger, offer((0, 1), author=f"{at}", size=10 * MIB)))
+            for at, stranger in enumerate(others)
+        ]
+        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        assert sum(task.done() for task in asked) == 1
+        assert turns.bytes == BLOB_BYTES_MAX + 10 * MIB
+        await first.say(End("node.stopping", ""))
+        await asyncio.gather(*asked)
+        assert turns.bytes == len(others) * 10 * MIB
+    await until(lambda: turns.bytes == 0)
 
 
 async def most_uncommitted(session: Any) -> int:
