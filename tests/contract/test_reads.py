@@ -63,6 +63,18 @@ async def test_logs_come_in_the_order_asked(harness: Harness) -> None:
     ]
 
 
+async def test_what_is_named_twice_comes_twice(harness: Harness) -> None:
+    store = await harness.open()
+    await put(store, *(blob(store, seq) for seq in range(3)))
+    page = await store.read(
+        [(LOG, SeqRanges.of(0, 2)), (LOG, SeqRanges.of(1, 3))],
+        blobs_max=NO_BOUND,
+        bytes_max=NO_BOUND,
+        whole_bytes_max=NO_BOUND,
+    )
+    assert seqs(page.blobs) == [0, 1, 1, 2]
+
+
 @pytest.mark.parametrize("size_bytes", [1, 100, 5_000])
 async def test_pages_end_at_their_bounds(harness: Harness, size_bytes: int) -> None:
     store = await harness.open()

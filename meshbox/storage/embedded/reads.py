@@ -151,14 +151,14 @@ def _parts(runs: Sequence[Run], ranges: SeqRanges) -> Iterator[tuple[Run, int, i
 def _blobs_at(
     database: Database, fetch: Sequence[_Candidate], whole_bytes_max: int
 ) -> Sequence[StoredBlob]:
-    """The blobs, in order; one multi-get for those not remembered. A chunked one has no data yet,
-    b'', and one larger than `whole_bytes_max` gets none."""
+    """The blobs, in order, also one asked for twice; one multi-get for those not remembered. A
+    chunked one has no data yet, b'', and one larger than `whole_bytes_max` gets none."""
     remembered = database.caches.blobs
     found = {candidate.entry: remembered.get(candidate.entry) for candidate in fetch}
     missing = [
         candidate
-        for candidate, blob in zip(fetch, found.values(), strict=True)
-        if blob is None or blob.size_bytes > whole_bytes_max
+        for candidate in fetch
+        if (blob := found[candidate.entry]) is None or blob.size_bytes > whole_bytes_max
     ]
     if missing:
         values = database.key_value.get_many(Family.BLOB, [c.entry for c in missing])
@@ -168,7 +168,8 @@ def _blobs_at(
             blob = _stored(candidate, value, whole_bytes_max)
             found[candidate.entry] = blob
             database.caches.remember_blob(candidate.entry, blob)
-    return [blob for blob in found.values() if blob is not None]
+    blobs = (found[candidate.entry] for candidate in fetch)
+    return [blob for blob in blobs if blob is not None]
 
 
 def _stored(candidate: _Candidate, value: bytes, whole_bytes_max: int) -> StoredBlob:
