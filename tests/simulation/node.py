@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from meshbox.core.address import Endpoint
 from meshbox.core.errors import MeshboxError
 from meshbox.core.ids import NodeId, node_key_of
 from meshbox.core.retention import RETENTION_MAX_MS
@@ -137,9 +138,18 @@ class Machine:
     def knows(self, peer: Machine) -> None:
         """It is told where `peer` is, now and at each start."""
         self.peers[peer.name] = peer
+        self.hears_of(peer.node_id, peer.host.endpoint)
+
+    def hears_of(self, node_id: NodeId, endpoint: Endpoint) -> None:
+        """A node is announced to it, as long as it runs."""
         if self.process is not None:
             with self.process.owner.acting():
-                self.process.sync.peer_found(peer.node_id, (peer.host.endpoint,), "mdns")
+                self.process.sync.peer_found(node_id, (endpoint,), "mdns")
+
+    def hears_no_more_of(self, node_id: NodeId) -> None:
+        """The announcement of a node ended."""
+        if self.process is not None:
+            self.process.sync.peer_gone(node_id)
 
     def allow(self, capacity_bytes: int | None) -> None:
         """So much may be stored, now and after each start."""
@@ -153,8 +163,8 @@ class Machine:
 
     def forgets(self, peer: Machine) -> None:
         """The announcement of `peer` ended."""
-        if self.peers.pop(peer.name, None) and self.process is not None:
-            self.process.sync.peer_gone(peer.node_id)
+        if self.peers.pop(peer.name, None):
+            self.hears_no_more_of(peer.node_id)
 
     async def stop(self) -> None:
         """A clean stop; nothing unless it runs."""

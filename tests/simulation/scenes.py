@@ -4,6 +4,7 @@
   what mailboxes miss.
 - Strangers: two that hold the same logs but for a few pages of them meet for the first time, and
   are cut while what differs is told.
+- Plots: strangers break a rule that takes more than a speech, and some of them together.
 - A way out: all but the first have that one as their internet mailbox, and share the way there.
 """
 
@@ -17,7 +18,7 @@ from meshbox.core.ranges import SeqRanges
 from tests.simulation.links import Cuts, Leaves, Meets
 from tests.simulation.machines import Allows
 from tests.simulation.schedule import Ends, Event
-from tests.simulation.traffic import Deposits, Polls
+from tests.simulation.traffic import Deceives, Deposits, Polls
 
 LITTLE_ROOM: Final = 0.2
 """How many of the seeds have nodes with little room."""
@@ -25,6 +26,8 @@ CAPACITIES_BYTES: Final = (1_200, 2_000, 3_000, 5_000, 8_000, 12_000)
 """From next to nothing to most of what a seed's phones bring."""
 STRANGERS: Final = 0.1
 """How many of the seeds have two strangers."""
+PLOTTED: Final = 0.25
+"""How many of the seeds have a node with plots against it."""
 
 WAY_OUT: Final = 0.2
 """How many of the seeds have a way out that is shared."""
@@ -72,3 +75,13 @@ def strangers(seed: int, *, links: Sequence[Ends]) -> list[Event]:
         Meets(2.0, link),
         *(Cuts(at_s, link, rng.randint(4, 24)) for at_s in (2.0, 3.0)),
     ]
+
+
+def plots(seed: int, *, nodes: int, end_s: float) -> list[Event]:
+    """Some plots against one node."""
+    rng = random.Random(f"plots {seed}")
+    if rng.random() >= PLOTTED:
+        return []
+    node = rng.randrange(nodes)
+    times_s = [round(rng.uniform(0, end_s), 3) for _ in range(rng.randint(1, 4))]
+    return [Deceives(at_s, node, rng.randrange(10_000)) for at_s in times_s]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from meshbox.core.errors import MeshboxError
 from meshbox.core.ids import BlobClass
 from meshbox.core.ranges import SeqRanges
 from tests.simulation.bringing import Bringing, deposit
 from tests.simulation.node import Process
+from tests.simulation.plots import PLOTS
 from tests.simulation.schedule import Event
+from tests.simulation.stranger import harassing
 from tests.simulation.world import World
 
 
@@ -66,7 +69,20 @@ class Harasses(Event):
 
     async def happen(self, world: World) -> None:
         machine = world.machine(self.node)
-        world.begin(world.visit(machine, speech=self.speech, answer=self.answer))
+        world.begin(world.visit(machine, harassing(self.speech, self.answer)))
+
+
+@dataclass(frozen=True, slots=True)
+class Deceives(Event):
+    """Strangers meet a node one after another, and have it in for it (plots.py)."""
+
+    node: int
+    plot: int
+
+    async def happen(self, world: World) -> None:
+        machine = world.machine(self.node)
+        for turn, manner in enumerate(PLOTS[self.plot % len(PLOTS)]):
+            world.later(turn * 0.5, partial(world.visit, machine, manner))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from meshbox.core.ids import NodeId
 from meshbox.identity.key import Identity
+from meshbox.sync.transport import FrameStream
 from tests.simulation.checks import MachineWatch, check_blame, check_wants, lacked
 from tests.simulation.clocks import MachineClock, TrueTime
 from tests.simulation.disk import Disk
@@ -19,7 +20,7 @@ from tests.simulation.node import Machine, identity_of
 from tests.simulation.phone import Phone
 from tests.simulation.schedule import Ends, Schedule
 from tests.simulation.store import CheckedStore
-from tests.simulation.stranger import Stranger
+from tests.simulation.stranger import Manner, Stranger
 from tests.simulation.truth import Book, Truth
 
 PHONES: Final = 3
@@ -93,14 +94,25 @@ class World:
         if machine.is_off:
             await self._start(machine)
 
-    async def visit(self, machine: Machine, *, speech: int, answer: int) -> None:
-        """A stranger dials a node, and misbehaves."""
+    async def visit(self, machine: Machine, manner: Manner) -> None:
+        """A stranger meets a node, and misbehaves: it dials, or is announced and dialled."""
         identity = self._new_identity()
         host = self.network.host(f"stranger {self._identities}")
+        rng = random.Random(f"{self.seed} {host.name}")
         transport = SimulatedTransport(self.network, host, identity.node_id, Owner())
-        async with transport.dial(machine.node_id, machine.host.endpoint) as stream:
-            stranger = Stranger(stream, identity, random.Random(f"{self.seed} {host.name}"))
-            await stranger.visit(machine, speech=speech, answer=answer)
+        if not manner.is_dialled:
+            async with transport.dial(machine.node_id, machine.host.endpoint) as stream:
+                await Stranger(stream, identity, rng).visit(machine, manner)
+            return
+
+        async def answer(stream: FrameStream) -> None:
+            await Stranger(stream, identity, rng).visit(machine, manner)
+
+        await transport.listen(answer, host.endpoint)
+        machine.hears_of(identity.node_id, host.endpoint)
+        await asyncio.sleep(manner.stays_s)
+        machine.hears_no_more_of(identity.node_id)
+        self.network.unplug(host)
 
     def back_up(self, machine: Machine) -> None:
         """A copy of the folder, of what is durable, is put aside."""
