@@ -22,13 +22,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from meshbox.core.errors import StoreBusy, StoreFailed, StoreFull, TooManyRanges
 from meshbox.core.limits import COMMIT_BLOBS_MAX, COMMIT_BYTES_MAX
+from meshbox.core.room import FirstToGo
 from meshbox.storage.embedded.changes import Changes
 from meshbox.storage.embedded.database import Database
 from meshbox.storage.embedded.disk import Disk
@@ -192,7 +193,7 @@ class Writer:
 
     async def make_room_ahead(self, deposit: PreparedDeposit) -> None:
         """Makes room for a deposit before its turn comes, in turns of its own."""
-        while incoming := self._newcomers([deposit]):
+        for incoming in self._newcomers([deposit]):
             change = self._database.counts.change
             await self.alone(partial(self._eviction.step, incoming))
             if self._database.counts.change == change:
@@ -202,7 +203,7 @@ class Writer:
         """What has to go for a group goes before it, others between; durable with it."""
         deposits = [item.deposit for item in group if isinstance(item, _Waiting)]
         await self._eviction.caught_up()
-        while incoming := self._newcomers(deposits):
+        for incoming in self._newcomers(deposits):
             change = self._database.counts.change
             await patiently(partial(self._evict, incoming))
             if self._database.counts.change == change:
@@ -211,17 +212,28 @@ class Writer:
         # What went before is being tidied up, which takes space until it is done.
         await self._eviction.caught_up()
 
-    def _newcomers(self, deposits: Sequence[PreparedDeposit]) -> Incoming:
-        """What wants to come in and may, when something has to go for it; else nothing."""
+    def _newcomers(self, deposits: Sequence[PreparedDeposit]) -> Iterator[Incoming]:
+        """What wants to come in and may, as long as something has to go for it.
+
+        Whether it may is told by what would go first at the beginning: else some would go, and then
+        nothing come, where what goes next is above what comes.
+        """
+        first: FirstToGo | None = None
+        while self._is_room_needed(deposits):
+            self._eviction.full = True
+            first = first or self._eviction.first_to_go()
+            most_bytes = self._eviction.most_bytes
+            incoming = newcomers(self._database, deposits, first, most_bytes=most_bytes)
+            if not incoming:
+                return
+            yield incoming
+
+    def _is_room_needed(self, deposits: Sequence[PreparedDeposit]) -> bool:
         if not self._eviction.is_needed(sum(deposit.footprint_bytes for deposit in deposits)):
-            return {}
+            return False
         most_bytes = self._eviction.most_bytes
         every = newcomers(self._database, deposits, None, most_bytes=most_bytes)
-        if not self._eviction.is_needed(sum(every.values())):
-            return {}
-        self._eviction.full = True
-        first = self._eviction.first_to_go()
-        return newcomers(self._database, deposits, first, most_bytes=most_bytes)
+        return self._eviction.is_needed(sum(every.values()))
 
     def _evict(self, incoming: Incoming) -> None:
         changes = self._eviction.step(incoming)

@@ -33,6 +33,7 @@ from meshbox.core.room import (
     RoomLeft,
     goal_bytes,
     has_room,
+    roomy_bytes,
 )
 from meshbox.storage.embedded.changes import Changes, Remove
 from meshbox.storage.embedded.database import Database
@@ -106,8 +107,10 @@ class Eviction:
         return roomy and not self.full
 
     def has_room_for(self, size_bytes: int) -> bool:
-        """Whether a footprint of so many bytes has room though nothing goes."""
-        return not self.is_needed(size_bytes)
+        """Whether a footprint of so many bytes is taken though nothing goes, whatever comes with
+        it."""
+        used_bytes = self._database.counts.used_bytes
+        return has_room(used_bytes + size_bytes, self._disk.bound_bytes(used_bytes))
 
     async def caught_up(self) -> None:
         """Waits, when the store is full, until the disk has back most of what went before."""
@@ -157,7 +160,8 @@ class Eviction:
         if bound_bytes is None:
             return UNBOUNDED
         left_bytes = 0 if self._disk.is_exhausted else max(0, bound_bytes - used_bytes)
-        return RoomLeft(left_bytes, self.first_to_go() if self.full else None)
+        first = self.first_to_go() if self.full else None
+        return RoomLeft(left_bytes, first, roomy_bytes(used_bytes, bound_bytes))
 
     def first_to_go(self) -> FirstToGo | None:
         """What would go first now; None when nothing can go."""

@@ -104,7 +104,7 @@ class Trial:
     def admit_all(self, blobs: Iterable[PreparedBlob], *, whole: bool) -> tuple[Outcome, ...]:
         """What becomes of each blob; `TooManyRanges` when a `whole` deposit has no place."""
         blobs = tuple(blobs)
-        outcomes = [self._admit(blob) for blob in blobs]
+        outcomes = [self._admit(blob, whole=whole) for blob in blobs]
         pushed = self._trim()
         if pushed:
             for at, blob in enumerate(blobs):
@@ -127,7 +127,7 @@ class Trial:
         """The logs that changed, as they are now; their `change` is not given yet."""
         return ((key, log.draft.finish(0)) for key, log in self._logs.items() if log.changed)
 
-    def _admit(self, blob: PreparedBlob) -> Outcome:
+    def _admit(self, blob: PreparedBlob, *, whole: bool) -> Outcome:
         log = self._log(blob)
         admission = log.draft.admit(blob.seq, blob.header.blob_class)
         if admission is Admission.HELD:
@@ -135,7 +135,7 @@ class Trial:
             return Outcome.KNOWN if same else Outcome.CONFLICT
         if admission is Admission.EXPIRED or blob.bucket <= self.basis.due_through:
             return Outcome.EXPIRED
-        if not self._has_place(log, blob):
+        if not self._has_place(log, blob, whole=whole):
             return Outcome.NO_ROOM
         if blob.header.chunked and (blob.blob_key, blob.header.content_hash) not in (
             self.basis.chunked
@@ -146,16 +146,12 @@ class Trial:
         self._put(log, blob)
         return Outcome.REPLACED if admission is Admission.UPGRADE else Outcome.STORED
 
-    def _has_place(self, log: _Log, blob: PreparedBlob) -> bool:
-        room = self.basis.room
-        if room.left_bytes is None:
-            return True
+    def _has_place(self, log: _Log, blob: PreparedBlob, *, whole: bool) -> bool:
         footprint = blob.footprint_bytes
         if log.record is None and not log.changed:
             footprint += metadata_bytes(LogRecord(blob.log, 0))
-        if self.taken_bytes + footprint > room.left_bytes:
-            return False
-        if room.first and room.first.is_preceded_by(blob.bucket, blob.key, blob.seq):
+        place = (blob.bucket, blob.key, blob.seq)
+        if not self.basis.room.takes(self.taken_bytes + footprint, place, whole=whole):
             return False
         self.taken_bytes += footprint
         return True
