@@ -447,7 +447,11 @@ class SyncService:
     def _told(self, runner: SessionRunner, peers: tuple[PeerAt, ...]) -> None:
         teller = runner.session.peer
         assert teller is not None
-        self._acquaintances.told(teller, peers, now_ms=_now_ms())
+        known = self._peers.get(teller)
+        # Who has a mailbox beyond the LAN in common with us is not on the LAN for that, even where
+        # all addresses are private ones, as between containers.
+        if known is not None and known.source != INTERNET:
+            self._acquaintances.told(teller, peers, now_ms=_now_ms())
 
     def _store_failed(self, error: MeshboxError) -> None:
         if isinstance(error, IdentityLost) and not self.failed.done():

@@ -9,7 +9,7 @@ from meshbox.core.ids import node_id_of
 from meshbox.core.limits import TOLD_DIALLED_MAX, TOLD_FRAME_MAX
 from meshbox.core.session.frames import Addresses, PeerAt
 from meshbox.discovery.proving import prove
-from meshbox.sync.peers import TOLD
+from meshbox.sync.peers import INTERNET, TOLD
 from meshbox.sync.service import TICK_S
 from tests.sync.nodes import LOOPBACK, MemoryDisk, Node, equal, joined, running, until
 from tests.sync.stranger import Stranger
@@ -63,6 +63,15 @@ async def test_nothing_that_is_no_neighbours_address_is_dialled() -> None:
         await asyncio.sleep(4 * TICK_S)
         assert told(a) == 0
         assert a.seen("peer.told") == []
+
+
+async def test_an_internet_mailbox_makes_nobody_neighbours() -> None:
+    async with running(MemoryDisk(), prove=prove) as a, Stranger(a) as mailbox:
+        a.service.peer_found(mailbox.node_id, [Endpoint(NOBODY, 1)], INTERNET)
+        await mailbox.shake_hands()
+        await mailbox.say(invented(0))
+        await asyncio.sleep(4 * TICK_S)
+        assert told(a) == 0
 
 
 async def test_who_keeps_to_itself_dials_nobody_that_it_is_told_of() -> None:
