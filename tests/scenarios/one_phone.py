@@ -49,10 +49,13 @@ class Phone:
             if not blips:
                 return found
 
-    async def assert_nothing_lost(self) -> None:
+    async def lost(self) -> list[str]:
+        """What was acknowledged and is not there any more."""
         found = await self.read()
-        lost = [s for s, data in self.acknowledged.items() if found.get(s) != data]
-        assert lost == []
+        return [s for s, data in self.acknowledged.items() if found.get(s) != data]
+
+    async def assert_nothing_lost(self) -> None:
+        assert await self.lost() == []
 
     async def until(self, status: int) -> None:
         """Stores until an answer has this status."""

@@ -156,6 +156,13 @@ async def test_a_disk_that_became_read_only(tmp_path: Path, small_disk: SmallDis
         assert "check its owner, mode and free space" in line
 
 
+async def assert_lost_only_for_room(phone: Phone) -> None:
+    """A disk without a byte is below the reserve: messages go for it, and are counted."""
+    lost = await phone.lost()
+    status = await phone.status()
+    assert len(lost) <= status["storage"]["evicted"]
+
+
 async def test_a_disk_that_is_full(tmp_path: Path, small_disk: SmallDisk) -> None:
     """While it runs, when it is killed, and when it starts."""
     node = start_node(tmp_path / "a", prefix=small_disk.prefix)
@@ -173,7 +180,7 @@ async def test_a_disk_that_is_full(tmp_path: Path, small_disk: SmallDisk) -> Non
         node.kill()
         phone.node = node = start_node(tmp_path / "a", prefix=small_disk.prefix)
         assert not reserve.exists(), "it was opened with the space of the reserve"
-        await phone.assert_nothing_lost()
+        await assert_lost_only_for_room(phone)
 
         small_disk.fill()
         node.kill()
@@ -181,7 +188,7 @@ async def test_a_disk_that_is_full(tmp_path: Path, small_disk: SmallDisk) -> Non
             start_node(tmp_path / "a", prefix=small_disk.prefix)
         small_disk.free()
         phone.node = node = start_node(tmp_path / "a", prefix=small_disk.prefix)
-        await phone.assert_nothing_lost()
+        await assert_lost_only_for_room(phone)
 
         small_disk.fill()
         assert {await phone.store(KEPT_BYTES) for _ in range(100)} & {503, 507}

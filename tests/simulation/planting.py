@@ -42,7 +42,7 @@ def planted(defect: Defect) -> Iterator[None]:
     owners = [defect.owner]
     owners += (
         module
-        for name, module in tuple(sys.modules.items())
+        for name, module in sys.modules.copy().items()
         if name.startswith("meshbox.") and vars(module).get(defect.attribute) is there
     )
     for owner in owners:

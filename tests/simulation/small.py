@@ -66,7 +66,7 @@ SMALL: Final[dict[str, object]] = {
 def small_limits() -> Iterator[None]:
     """Everything in here is of a small world."""
     before: list[tuple[ModuleType, str, object]] = []
-    for name, module in tuple(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if name.startswith("meshbox."):
             bounds = SMALL.keys() & vars(module).keys()
             before += ((module, bound, vars(module)[bound]) for bound in bounds)
