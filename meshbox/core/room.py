@@ -147,18 +147,15 @@ class RoomLeft(NamedTuple):
     """None: no bound."""
     first: FirstToGo | None = None
     """What would go before it is refused. None: nothing is for that."""
-    roomy_bytes: int = 0
-    """Until so much is taken nothing is refused for that either: as much stays free as has to be
-    for what went to come back. Else of several that come at once, and do not all fit, none would
-    be stored, however often they come."""
+    is_roomy: bool = False
+    """Enough is free for what went to come back: nothing that fits is refused for that. Else of
+    several that come at once, and do not all fit, none would be stored, however often they come."""
 
     def taking(self, taken_bytes: int) -> RoomLeft:
         """What is left after that."""
         if self.left_bytes is None:
             return self
-        return self._replace(
-            left_bytes=self.left_bytes - taken_bytes, roomy_bytes=self.roomy_bytes - taken_bytes
-        )
+        return self._replace(left_bytes=self.left_bytes - taken_bytes)
 
     def takes(self, taken_bytes: int, place: tuple[int, LogKey, int], *, whole: bool) -> bool:
         """Whether a newcomer at a bucket, log and number may make it so much that is taken.
@@ -171,7 +168,7 @@ class RoomLeft(NamedTuple):
         if taken_bytes > self.left_bytes:
             return False
         precedes = self.first is not None and self.first.is_preceded_by(*place)
-        return whole or taken_bytes <= self.roomy_bytes or not precedes
+        return whole or self.is_roomy or not precedes
 
 
 UNBOUNDED: Final = RoomLeft()
@@ -223,14 +220,9 @@ def goal_bytes(bound_bytes: int) -> int:
     return bound_bytes - min(bound_bytes // SLACK, SLACK_BYTES_MAX)
 
 
-def roomy_bytes(used_bytes: int, bound_bytes: int) -> int:
-    """What may be taken until not enough is free any more for what went to come back."""
-    return bound_bytes - bound_bytes // FREE_AGAIN - used_bytes
-
-
 def has_room(used_bytes: int, bound_bytes: int | None) -> bool:
     """Whether enough is free for what went to come back."""
-    return bound_bytes is None or roomy_bytes(used_bytes, bound_bytes) >= 0
+    return bound_bytes is None or used_bytes <= bound_bytes - bound_bytes // FREE_AGAIN
 
 
 def releasable_bytes(used_bytes: int, bound_bytes: int | None) -> int:

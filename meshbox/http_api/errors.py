@@ -43,6 +43,8 @@ _OF_THE_WORLD: Final = {
     errors.DataFolderFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ListenFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DiscoveryFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NameUnresolved: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.PeerUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

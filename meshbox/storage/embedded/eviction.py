@@ -33,7 +33,6 @@ from meshbox.core.room import (
     RoomLeft,
     goal_bytes,
     has_room,
-    roomy_bytes,
 )
 from meshbox.storage.embedded.changes import Changes, Remove
 from meshbox.storage.embedded.database import Database
@@ -110,7 +109,8 @@ class Eviction:
         """Whether a footprint of so many bytes is taken though nothing goes, whatever comes with
         it."""
         used_bytes = self._database.counts.used_bytes
-        return has_room(used_bytes + size_bytes, self._disk.bound_bytes(used_bytes))
+        is_roomy = has_room(used_bytes, self._disk.bound_bytes(used_bytes))
+        return is_roomy and not self.is_needed(size_bytes)
 
     async def caught_up(self) -> None:
         """Waits, when the store is full, until the disk has back most of what went before."""
@@ -161,7 +161,7 @@ class Eviction:
             return UNBOUNDED
         left_bytes = 0 if self._disk.is_exhausted else max(0, bound_bytes - used_bytes)
         first = self.first_to_go() if self.full else None
-        return RoomLeft(left_bytes, first, roomy_bytes(used_bytes, bound_bytes))
+        return RoomLeft(left_bytes, first, has_room(used_bytes, bound_bytes))
 
     def first_to_go(self) -> FirstToGo | None:
         """What would go first now; None when nothing can go."""
