@@ -8,13 +8,14 @@ to each machine (loopback), to each of its links (IPv6 of a link), or nothing (m
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from meshbox.core.reachability import Network
 
 
-def is_neighbour(host: str, networks: Iterable[Network]) -> bool:
-    """Whether `host` is an address that neighbours may be told of, for a node on `networks`."""
+def is_neighbour(host: str, networks: Callable[[], Iterable[Network]]) -> bool:
+    """Whether `host` is an address that neighbours may be told of. `networks` tells which this node
+    is on; it costs a millisecond, so it is asked only about a global address."""
     try:
         ip = ipaddress.ip_address(host)
     except ValueError:  # A name, or an address with a zone.
@@ -23,4 +24,4 @@ def is_neighbour(host: str, networks: Iterable[Network]) -> bool:
         return False
     if isinstance(ip, ipaddress.IPv6Address) and (ip.is_link_local or ip.ipv4_mapped):
         return False
-    return not ip.is_global or any(ip in network for network in networks)
+    return not ip.is_global or any(ip in network for network in networks())

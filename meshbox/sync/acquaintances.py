@@ -9,6 +9,7 @@ hello names, at the address that it dialled from, or at the name that we dialled
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
@@ -95,7 +96,8 @@ class Acquaintances:
         """A peer tells of others."""
         if self._prove is not None:
             fit = (p for p in peers if p.node_id != self._own)
-            near = [peer for peer in fit if self._is_neighbour(peer.endpoint.host)]
+            networks = functools.cache(self._networks)  # One frame names many.
+            near = [peer for peer in fit if is_neighbour(peer.endpoint.host, networks)]
             self._told.told(by, near, now_ms=now_ms)
 
     def tick(self, *, now_ms: int) -> None:
@@ -109,7 +111,7 @@ class Acquaintances:
             self._dialler.peer_told(node_id, endpoints)
 
     def _is_neighbour(self, host: str) -> bool:
-        return is_neighbour(host, self._networks())
+        return is_neighbour(host, self._networks)
 
     def _begin_to_prove(self, node_id: NodeId, endpoint: Endpoint) -> None:
         self._proving[node_id] = asyncio.create_task(self._find_out(node_id, endpoint))

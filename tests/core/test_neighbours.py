@@ -5,8 +5,12 @@ import ipaddress
 import pytest
 
 from meshbox.core.neighbours import is_neighbour
+from meshbox.core.reachability import Network
 
-OURS = [ipaddress.ip_network("198.51.100.0/24"), ipaddress.ip_network("2a00:1:2:3::/64")]
+OURS: list[Network] = [
+    ipaddress.ip_network("198.51.100.0/24"),
+    ipaddress.ip_network("2a00:1:2:3::/64"),
+]
 
 
 @pytest.mark.parametrize(
@@ -17,7 +21,7 @@ OURS = [ipaddress.ip_network("198.51.100.0/24"), ipaddress.ip_network("2a00:1:2:
     ],
 )
 def test_who_is_told(host: str) -> None:
-    assert is_neighbour(host, OURS)
+    assert is_neighbour(host, lambda: OURS)
 
 
 @pytest.mark.parametrize(
@@ -28,4 +32,19 @@ def test_who_is_told(host: str) -> None:
     ],
 )
 def test_who_is_not(host: str) -> None:
-    assert not is_neighbour(host, OURS)
+    assert not is_neighbour(host, lambda: OURS)
+
+
+def test_our_networks_are_looked_up_for_a_global_address_alone() -> None:
+    looks = 0
+
+    def networks() -> list[Network]:
+        nonlocal looks
+        looks += 1
+        return OURS
+
+    for host in ("10.77.0.1", "fd00::1", "127.0.0.1", "south.local"):
+        is_neighbour(host, networks)
+    assert looks == 0
+    is_neighbour("9.9.9.9", networks)
+    assert looks == 1
