@@ -19,7 +19,6 @@ Errors are JSON: {"error": CODE, "message", "hint"}.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
@@ -30,7 +29,7 @@ from aiohttp import web
 from meshbox.admin import inventory, metrics, status
 from meshbox.admin.readiness import readiness
 from meshbox.admin.sources import Sources
-from meshbox.core.address import parse_endpoint
+from meshbox.core.address import is_loopback, parse_endpoint
 from meshbox.core.errors import CallerError, InvalidAddress, MeshboxError
 from meshbox.core.ids import parse_topic
 from meshbox.mailbox import sweeping
@@ -155,11 +154,9 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
 def _names_loopback(host: str) -> bool:
     try:
         endpoint = parse_endpoint(f"{host}:0" if _lacks_port(host) else host)
-        return endpoint is not None and (
-            endpoint.host == "localhost" or ipaddress.ip_address(endpoint.host).is_loopback
-        )
-    except (InvalidAddress, ValueError):
+    except InvalidAddress:
         return False
+    return endpoint is not None and is_loopback(endpoint.host)
 
 
 def _lacks_port(host: str) -> bool:

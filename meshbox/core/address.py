@@ -87,25 +87,37 @@ def parse_endpoint(text: str) -> Endpoint | None:
     return None if text == LISTENER_OFF else _parse_host_port(text)
 
 
-def is_address(host: str) -> bool:
-    """Whether `host` is an IP address rather than a name."""
+def bare_ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that `host` is, None for a name: without its zone, which each side names in its
+    own way; what is IPv4 within IPv6 (as a socket for both tells it) as IPv4. By this two addresses
+    of one machine are compared."""
     try:
-        ipaddress.ip_address(host.partition("%")[0])
+        ip = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return False
-    return True
+        return None
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return mapped or ip
 
 
 def bare_host(host: str) -> str:
-    """`host` without its zone, which each side names in its own way; what is IPv4 within IPv6 (as
-    a socket for both tells it) as IPv4. By this two addresses of one machine are compared."""
-    bare = host.partition("%")[0]
+    """The same as text; a name stays one."""
+    ip = bare_ip(host)
+    return host.partition("%")[0] if ip is None else str(ip)
+
+
+def is_address(host: str) -> bool:
+    """Whether `host` is an IP address rather than a name."""
+    return bare_ip(host) is not None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine by whatever anybody's DNS says."""
+    if host == "localhost":
+        return True
     try:
-        ip = ipaddress.ip_address(bare)
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return bare
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return str(mapped or ip)
+        return False
 
 
 def _parse_host_port(text: str) -> Endpoint:

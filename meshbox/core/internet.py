@@ -9,12 +9,18 @@ Invariant: what `parse_internet` returned prints (`str`) to text that parses to 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from meshbox.core.address import SCHEME, Endpoint, PeerAddress, parse_address, parse_target
+from meshbox.core.address import (
+    SCHEME,
+    Endpoint,
+    PeerAddress,
+    is_loopback,
+    parse_address,
+    parse_target,
+)
 from meshbox.core.errors import InvalidAddress
 from meshbox.core.ids import NodeId
 
@@ -97,13 +103,3 @@ def parse_internet(text: str) -> InternetAddress:
     if scheme == "http" and not is_loopback(endpoint.host):
         raise InvalidAddress(f"{text!r}: only https:// is safe beyond this machine")
     return WebAddress(scheme, endpoint)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine by whatever anybody's DNS says."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

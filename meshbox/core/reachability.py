@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from meshbox.core.address import bare_ip
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Networks = frozenset[Network]
 
@@ -66,10 +68,8 @@ class Diallers:
     def note(self, host: str, networks: Callable[[], Iterable[Network]]) -> None:
         """The address `host` dialled us, and proved a key. `networks` tells which we are on now; it
         costs a millisecond, so it is asked only about an address that may be from beyond them."""
-        ip = ipaddress.ip_address(host.partition("%")[0])
-        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-            ip = ip.ipv4_mapped
-        if not ip.is_global:
+        ip = bare_ip(host)
+        if ip is None or not ip.is_global:
             return
         own = list(networks())
         if not any(ip in network for network in own):

@@ -14,9 +14,10 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Final
 
+from meshbox.core.reachability import Network
+
 FORWARDED_HEADER: Final = "x-forwarded-for"
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 

@@ -7,10 +7,10 @@ the request came. All or nothing: a request with one bad blob stores none.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from meshbox.core.address import bare_ip
 from meshbox.core.errors import TooLarge
 from meshbox.core.ids import (
     ORIGIN_TAG_BYTES,
@@ -98,10 +98,5 @@ def _canonical(client: str) -> str:
     host = client.partition("%")[0]
     if "." in host and ":" not in host:
         return host
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return client
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(address)
+    ip = bare_ip(host)
+    return client if ip is None else str(ip)

@@ -19,13 +19,14 @@ from typing import Any, Final
 from meshbox.core.address import (
     LISTENER_OFF,
     Endpoint,
+    is_loopback,
     parse_address,
     parse_endpoint,
     parse_target,
 )
 from meshbox.core.errors import InvalidSetting
 from meshbox.core.ids import parse_topic
-from meshbox.core.internet import is_loopback, parse_internet
+from meshbox.core.internet import parse_internet
 from meshbox.core.limits import DRAIN_MS_MAX, SYNC_RATE_BYTES_PER_S_MIN
 from meshbox.core.retention import Retention
 from meshbox.core.room import LIMIT_BYTES_MIN

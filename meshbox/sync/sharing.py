@@ -6,10 +6,11 @@ what a far peer says of its own ways out is no reason to wait for it.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 
+from meshbox.core.address import bare_ip
 from meshbox.core.ids import NodeId
+from meshbox.core.reachability import Network
 from meshbox.core.way_out import WayOut, tells_way, told_ways
 from meshbox.discovery.routes import read_networks
 from meshbox.sync.peers import INTERNET, Peer
@@ -40,22 +41,13 @@ class WaysOut:
             way.share(node_id for node_id, runner in near if _has(runner, name))
 
 
-def _is_near(
-    peer: Peer,
-    runner: SessionRunner,
-    networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network],
-) -> bool:
+def _is_near(peer: Peer, runner: SessionRunner, networks: Iterable[Network]) -> bool:
     if peer.source == INTERNET:
         return False
     if peer.heard:
         return True
-    try:
-        address = ipaddress.ip_address((runner.peer_host or "").partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return any(address in network for network in networks)
+    ip = bare_ip(runner.peer_host or "")
+    return ip is not None and any(ip in network for network in networks)
 
 
 def _has(runner: SessionRunner, name: str) -> bool:

@@ -13,6 +13,7 @@ from meshbox.core.address import (
     Endpoint,
     PeerAddress,
     bare_host,
+    is_loopback,
     parse_address,
     parse_endpoint,
     parse_target,
@@ -190,3 +191,8 @@ def test_off_is_nothing_to_dial() -> None:
 )
 def test_one_address_has_one_bare_host(host: str, bare: str) -> None:
     assert bare_host(host) == bare
+
+
+def test_loopback_is_what_no_dns_decides() -> None:
+    assert all(map(is_loopback, ["localhost", "127.0.0.1", "127.255.0.1", "::1"]))
+    assert not any(map(is_loopback, ["10.0.0.1", "localhost.example", "::", "example"]))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from meshbox.core.address import Endpoint, PeerAddress
 from meshbox.core.errors import InvalidAddress
-from meshbox.core.internet import WebAddress, is_loopback, parse_internet
+from meshbox.core.internet import WebAddress, parse_internet
 from tests.core.test_address import NODE, endpoints, ports
 
 web = st.builds(WebAddress, st.just("https"), endpoints) | st.builds(
@@ -70,8 +70,3 @@ def test_any_text_is_refused_or_prints_to_what_parses_to_the_same(text: str) -> 
         except InvalidAddress:
             continue
         assert parse_internet(str(address)) == address
-
-
-def test_loopback_is_what_no_dns_decides() -> None:
-    assert all(map(is_loopback, ["localhost", "127.0.0.1", "127.255.0.1", "::1"]))
-    assert not any(map(is_loopback, ["10.0.0.1", "localhost.example", "::", "example"]))
