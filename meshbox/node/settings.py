@@ -10,7 +10,6 @@ message begins with the place of the fault: an option, a variable, or a file and
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,13 +22,14 @@ from meshbox.core.errors import CallerError, InvalidSetting
 from meshbox.core.ids import Topic
 from meshbox.core.internet import InternetAddress
 from meshbox.core.limits import CARRIED_TOPICS_MAX, WAYS_OUT_MAX
+from meshbox.core.reachability import Network
 from meshbox.node.setting_table import (
     ENVIRONMENT_PREFIX,
     SETTINGS,
     Setting,
     default_data_dir,
-    parse_path,
 )
+from meshbox.node.setting_values import parse_path
 from meshbox.storage.cassandra.address import Access, ClusterAddress
 
 CONFIG_VARIABLE: Final = "MESHBOX_CONFIG"
@@ -48,7 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     https: Endpoint | None
     https_certificate: Path | None
     https_key: Path | None
-    trusted_proxy: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    trusted_proxy: tuple[Network, ...]
     drain: int
     """Milliseconds."""
     sync: Endpoint | None
