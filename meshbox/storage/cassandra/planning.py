@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from meshbox.core.errors import StoreDamaged, TooManyRanges
+from meshbox.core.errors import StoreDamaged
 from meshbox.core.ids import LogKey
 from meshbox.core.inventory import Admission, LogDraft, LogRecord, Run
-from meshbox.core.limits import LOG_RANGES_MAX
 from meshbox.core.ranges import SeqRanges
 from meshbox.storage.cassandra.blobs import PreparedBlob
 from meshbox.storage.interface import Outcome
+from meshbox.storage.refusing import refuse_pushed
 
 Place = tuple[LogKey, int]
 """A log and a number."""
@@ -91,14 +91,7 @@ class GroupPlan:
         held: dict[Place, HeldBlob] = {}
         outcomes = [self._admit(blob, tried, held) for blob in blobs]
         pushed = {key: _trim(log) for key, log in tried.items() if log.blobs}
-        for at, blob in enumerate(blobs):
-            if outcomes[at] is not Outcome.EXPIRED and blob.seq in pushed.get(blob.key, ()):
-                outcomes[at] = Outcome.REFUSED
-        if whole and Outcome.REFUSED in outcomes:
-            raise TooManyRanges(
-                f"the log would be in more than {LOG_RANGES_MAX} pieces",
-                hint="fill the gaps of the log first",
-            )
+        refuse_pushed(outcomes, ((blob.key, blob.seq) for blob in blobs), pushed, whole=whole)
         self.conflicts += outcomes.count(Outcome.CONFLICT)
         self._held.update(held)
         for key, log in tried.items():

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from meshbox.core.errors import StoreFull, TooManyRanges
+from meshbox.core.errors import StoreFull
 from meshbox.core.ids import LogId, LogKey
 from meshbox.core.inventory import Admission, LogDraft, LogRecord
-from meshbox.core.limits import LOG_RANGES_MAX
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.room import UNBOUNDED, RoomLeft, metadata_bytes, newcomer_bytes
 from meshbox.storage.embedded.caches import oldest_bucket
@@ -24,6 +23,7 @@ from meshbox.storage.embedded.headers import Header, encode_header
 from meshbox.storage.embedded.schema import blob_key, blob_range, chunk_range, due_key
 from meshbox.storage.interface import Outcome
 from meshbox.storage.keyvalue import Family
+from meshbox.storage.refusing import refuse_pushed
 
 
 class PreparedBlob(NamedTuple):
@@ -107,14 +107,8 @@ class Trial:
         outcomes = [self._admit(blob, whole=whole) for blob in blobs]
         pushed = self._trim()
         if pushed:
-            for at, blob in enumerate(blobs):
-                if outcomes[at] is not Outcome.EXPIRED and blob.seq in pushed.get(blob.key, ()):
-                    outcomes[at] = Outcome.REFUSED
-        if whole and Outcome.REFUSED in outcomes:
-            raise TooManyRanges(
-                f"the log would be in more than {LOG_RANGES_MAX} pieces",
-                hint="fill the gaps of the log first",
-            )
+            places = ((blob.key, blob.seq) for blob in blobs)
+            refuse_pushed(outcomes, places, pushed, whole=whole)
         if whole and Outcome.NO_ROOM in outcomes:
             raise StoreFull(
                 "there is no room, and nothing that could go for this",
