@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from meshbox.core.ids import NodeId
@@ -64,6 +63,25 @@ _NEW = (Outcome.STORED, Outcome.REPLACED)
 _HELD = (Outcome.KNOWN, Outcome.CONFLICT)
 
 
+class _Unplaced:
+    """What commits found no room for. What settles it may be asked for before such a commit is
+    done, so the session cannot tell."""
+
+    def __init__(self) -> None:
+        self._least_bytes: int | None = None
+        """The footprint of the smallest."""
+
+    def note(self, size_bytes: int) -> None:
+        """There was none for a blob of `size_bytes`."""
+        needed_bytes = room_bytes(size_bytes)
+        self._least_bytes = min(needed_bytes, self._least_bytes or needed_bytes)
+
+    def told(self, *, passed: bool) -> tuple[bool, int]:
+        """`passed` and `room_bytes` of what settles it (storage/interface.py), where the session
+        says that something was `passed` beside it, of which the size is not known."""
+        return passed or self._least_bytes is not None, 0 if passed else self._least_bytes or 0
+
+
 class StoreRequests:
     """Answers the requests of one session with `peer`, whose present epoch is `epoch_id`."""
 
@@ -89,12 +107,10 @@ class StoreRequests:
         self._peer = peer
         self._epoch_id = epoch_id
         self._returns = store.returns
-        self._unplaced_bytes: int | None = None
-        """The footprint of the smallest blob that a commit found no room for, if no cursor kept
-        since says so. A cursor may be asked for before that commit is done, so the session cannot
-        tell."""
-        self._refill_unplaced_bytes: int | None = None
-        """The same, if no settled answer to what was asked for by name says so."""
+        self._unplaced = _Unplaced()
+        """Of which no cursor kept since says so."""
+        self._refill_unplaced = _Unplaced()
+        """Of which no settled answer to what was asked for by name says so."""
         self._order = CommitOrder()
 
     async def answer(self, request: Request) -> Any:
@@ -238,42 +254,28 @@ class StoreRequests:
                     self._peer,
                     self._epoch_id,
                     self._rule + request.cursor,
-                    passed=request.passed or self._unplaced_bytes is not None,
-                    room_bytes=0 if request.passed else self._unplaced_bytes or 0,
+                    *self._unplaced.told(passed=request.passed),
                     returns=self._returns,
                 )
             )
         refills: list[PeerRefill] = []
         if request.refilled is not None:
-            refills.append(
-                PeerRefill(
-                    self._peer,
-                    self._epoch_id,
-                    request.refilled,
-                    passed=request.refill_passed or self._refill_unplaced_bytes is not None,
-                    room_bytes=0 if request.refill_passed else self._refill_unplaced_bytes or 0,
-                )
-            )
+            told = self._refill_unplaced.told(passed=request.refill_passed)
+            refills.append(PeerRefill(self._peer, self._epoch_id, request.refilled, *told))
         blobs = tuple(self._new_blob(blob) for blob in request.blobs)
         outcomes = await self._store.commit(Deposit(blobs, cursors, refills, whole=False))
-        self._note_unplaced(blobs, outcomes)
+        for blob, outcome in zip(blobs, outcomes, strict=True):
+            if outcome is Outcome.NO_ROOM:
+                self._unplaced.note(len(blob.data))
+                self._refill_unplaced.note(len(blob.data))
         if request.cursor is not None:
-            self._unplaced_bytes = None
+            self._unplaced = _Unplaced()
         if request.refilled is not None:
-            self._refill_unplaced_bytes = None
+            self._refill_unplaced = _Unplaced()
         return Committed(
             stored=sum(outcome in _NEW for outcome in outcomes),
             duplicates=sum(outcome in _HELD for outcome in outcomes),
         )
-
-    def _note_unplaced(self, blobs: Sequence[NewBlob], outcomes: Sequence[Outcome]) -> None:
-        for blob, outcome in zip(blobs, outcomes, strict=True):
-            if outcome is Outcome.NO_ROOM:
-                needed_bytes = room_bytes(len(blob.data))
-                self._unplaced_bytes = min(needed_bytes, self._unplaced_bytes or needed_bytes)
-                self._refill_unplaced_bytes = min(
-                    needed_bytes, self._refill_unplaced_bytes or needed_bytes
-                )
 
     def _new_blob(self, blob: ReceivedBlob) -> NewBlob:
         retention = self._store.retention
