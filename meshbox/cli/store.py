@@ -43,19 +43,13 @@ def init(
     """
     import asyncio
 
-    from meshbox.core.errors import InvalidSetting
-    from meshbox.node.settings import cassandra_access, resolve
+    from meshbox.node.settings import cassandra_access, cassandra_driver, resolve
 
     settings = resolve(options=options, environment=os.environ, config=config).settings
     access = cassandra_access(settings)
-    try:
+    with cassandra_driver():
         from meshbox.storage.cassandra.administering import begin_epoch, initialise
         from meshbox.storage.cassandra.schema import VERSION
-    except ModuleNotFoundError as error:
-        raise InvalidSetting(
-            f"store: the Cassandra driver is not installed ({error.name})",
-            hint="install meshbox[cassandra]",
-        ) from error
     asyncio.run(initialise(access, settings.cassandra_replication))
     epoch = asyncio.run(begin_epoch(access)) if restored else None
     if json:

@@ -52,7 +52,7 @@ from meshbox.node.loop_watch import LoopWatch
 from meshbox.node.opening import Opened, give_up, open_folder
 from meshbox.node.own_address import own_address
 from meshbox.node.release import VERSION
-from meshbox.node.settings import Resolved, cassandra_access
+from meshbox.node.settings import Resolved, cassandra_access, cassandra_driver
 from meshbox.sync.bridge.bridges import Bridges
 from meshbox.sync.runner import Rates
 from meshbox.sync.service import SyncService
@@ -203,13 +203,8 @@ class Node:
                 storage_limit_bytes=settings.storage_limit,
                 log=self._log_store,
             )
-        try:
+        with cassandra_driver():
             from meshbox.node.shared_store import open_shared
-        except ModuleNotFoundError as error:
-            raise InvalidSetting(
-                f"store: the Cassandra driver is not installed ({error.name})",
-                hint="install meshbox[cassandra]",
-            ) from error
         return await open_shared(
             settings.data_dir,
             cassandra_access(settings),

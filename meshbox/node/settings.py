@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -96,6 +97,18 @@ def cassandra_access(settings: Settings) -> Access:
         settings.cassandra_password_file,
         settings.cassandra_ca,
     )
+
+
+@contextmanager
+def cassandra_driver() -> Iterator[None]:
+    """For what is imported within, and needs the driver: `InvalidSetting` where there is none."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise InvalidSetting(
+            f"store: the Cassandra driver is not installed ({error.name})",
+            hint="install meshbox[cassandra]",
+        ) from error
 
 
 class Origin(NamedTuple):
