@@ -40,6 +40,11 @@ class Dialling:
         """A session with the peer is over, whoever dialled it."""
         self._ended.set()
 
+    def no_more(self) -> None:
+        """Does not dial again: is over once there is no session."""
+        if self._peer.runner is None:
+            self.task.cancel()
+
     async def _run(self, first_wait_s: float) -> None:
         await asyncio.sleep(first_wait_s)
         while self._peer.endpoints:

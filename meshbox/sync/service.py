@@ -15,7 +15,6 @@ from typing import Final
 from meshbox.core.address import Endpoint
 from meshbox.core.errors import (
     IdentityLost,
-    IdentityMismatch,
     MeshboxError,
     NodeStopping,
     PathChanged,
@@ -24,25 +23,22 @@ from meshbox.core.errors import (
     RoomReturned,
     SessionReplaced,
     StoreFailed,
-    WorldError,
 )
 from meshbox.core.filling import Filling
-from meshbox.core.ids import LogId, NodeId, node_key_of
-from meshbox.core.limits import BLOB_BYTES_MAX, FRAME_BYTES_LIMIT
+from meshbox.core.ids import NodeId
 from meshbox.core.session.beginnings import Beginnings
-from meshbox.core.session.frames import Addresses, Hello, PeerAt, Totals
+from meshbox.core.session.frames import Addresses, PeerAt
 from meshbox.core.session.session import Session
 from meshbox.core.topics import ALL_TOPICS, OwnTopics
 from meshbox.core.wants import WantLedger
-from meshbox.discovery.routes import source_address
 from meshbox.identity.key import Identity
-from meshbox.identity.proof import NONCE_BYTES
 from meshbox.storage.interface import MailboxStore
 from meshbox.sync.acquaintances import Acquaintances, Networks, Prove
 from meshbox.sync.authenticator import NodeAuthenticator
-from meshbox.sync.dialling import Dialling
-from meshbox.sync.peers import CONFIGURED, INBOUND, INTERNET, TOLD, Peer, Peers, stays
-from meshbox.sync.probing import Probe, is_another
+from meshbox.sync.ledger_filling import LedgerFilling
+from meshbox.sync.own_hello import OwnHello
+from meshbox.sync.peers import CONFIGURED, INBOUND, INTERNET, TOLD, Peers, stays
+from meshbox.sync.reaching import Reaching
 from meshbox.sync.runner import NO_BOUND, Rates, SessionRunner
 from meshbox.sync.sharing import WaysOut
 from meshbox.sync.status import PeerStatus
@@ -52,19 +48,8 @@ from meshbox.sync.transport import FrameStream, Transport
 TICK_S: Final = 0.25
 """Seconds between ticks of the sessions: time-outs are in whole seconds."""
 
-FOLLOW_INTERVAL_S: Final = 5.0
-"""Seconds between two tries to follow a peer to where it moved: who forges what it announces may
-not have us dial at every word."""
-
 HELD_UP_MS: Final = 500
 """Milliseconds by which a tick is late when this node, and not its peers, was silent."""
-
-CROSSING_S: Final = 0.3
-"""Seconds by which the larger node id lets the smaller dial first."""
-
-TOTALS_S: Final = 1.0
-"""Seconds for which what this node holds is told to newcomers as it was: counting it looks at the
-disk, and after an outage a thousand peers come back at once."""
 
 STOP_S: Final = 2.5
 """Seconds for the sessions' last words when the node stops: those of `LAST_WORDS_S` twice."""
@@ -111,41 +96,46 @@ class SyncService:
         self._store = store
         self._summaries = Summaries(store)
         self._identity = identity
-        self._software = f"meshbox/{node_version}"
         self._log = log
         self._carried = carried
         self._rates = rates
         self._on_dialled = on_dialled
         self._transport = transport
-        self._rng = rng
         self._authenticator = NodeAuthenticator(identity, transport.leaf_fingerprint)
         self._peers = Peers(rng)
         self._acquaintances = Acquaintances(
             self, own=identity.node_id, prove=prove, networks=networks
         )
-        self._bound: Endpoint | None = None
+        self._own_hello = OwnHello(
+            store,
+            node_id=identity.node_id,
+            leaf_fingerprint=transport.leaf_fingerprint,
+            software=f"meshbox/{node_version}",
+            carried=carried,
+            ways_out=self.ways_out,
+            hears_addresses=self._acquaintances.hears,
+            rng=rng,
+        )
         self._runners: dict[SessionRunner, asyncio.Future[None]] = {}
-        self._dialling: dict[NodeId, Dialling] = {}
-        self._following: dict[NodeId, asyncio.Task[None]] = {}
-        self._followed: set[asyncio.Task[None]] = set()
+        self._reaching = Reaching(transport, self._dialled, own=identity.node_id, log=log)
         self._ticker: asyncio.Task[None] | None = None
         self._returning: asyncio.Task[None] | None = None
-        self._totals_told = Totals()
-        self._totals_until_ms = 0
         self._stopping = False
 
     @property
     def filling(self) -> Filling:
         """What tells fetches where to stop (design.md 4.12)."""
-        return LedgerFilling(self.ledger)
+        return LedgerFilling(self.ledger, _now_ms)
 
     async def start(self, endpoint: Endpoint | None) -> Endpoint | None:
         """Listens (None: only dials) and begins; the endpoint as bound. `ListenFailed`."""
+        bound = None
         if endpoint is not None:
-            self._bound = await self._transport.listen(self._answer, endpoint)
+            bound = await self._transport.listen(self._answer, endpoint)
+            self._own_hello.sync_port = bound.port
         self._ticker = asyncio.create_task(self._tick())
         self._returning = asyncio.create_task(self._begin_anew())
-        return self._bound
+        return bound
 
     def peer_found(self, node_id: NodeId, endpoints: Iterable[Endpoint], source: str) -> None:
         """A peer may be reached at `endpoints`: dials it now, and again whenever it is lost."""
@@ -157,14 +147,12 @@ class SyncService:
         else:
             peer.source = peer.source if peer.named else source
             peer.announced(endpoints)
-        if source == INTERNET and peer.probe is None:
-            peer.probe = Probe(lambda failure: self._not_reached(peer, failure))
-        elif peer.probe is not None:
+        if source == INTERNET:
+            self._reaching.look_beyond(peer)
+        if peer.probe is not None:
             peer.probe.hurry()
         peer.backoff.reset()
-        if peer.has_moved:
-            self._begin_to_follow(peer)
-        self._dial_anew(peer)
+        self._reaching.reach(peer)
 
     def peer_told(self, node_id: NodeId, endpoints: tuple[Endpoint, ...]) -> None:
         """Others say that a peer may be reached at `endpoints`; none: they say so no more."""
@@ -175,10 +163,9 @@ class SyncService:
         if endpoints:
             peer.source = TOLD if peer.source == INBOUND else peer.source
             self._log("peer.told", peer=node_id, addresses=[str(at) for at in endpoints])
-            self._dial_anew(peer)
+            self._reaching.reach(peer)
             return
-        if node_id in self._dialling:
-            self._dialling[node_id].announced()
+        self._reaching.look(peer)
         self._peers.forget_told(peer)
 
     def found(self, node_id: NodeId) -> bool:
@@ -197,16 +184,14 @@ class SyncService:
         peer = self._peers.get(node_id)
         if peer is not None and peer.heard:
             peer.heard = ()
-            if node_id in self._dialling:
-                self._dialling[node_id].announced()
+            self._reaching.look(peer)
 
     def network_changed(self) -> None:
         """Interfaces, addresses or routes are others: peers may be reached from now on."""
         for peer in self._peers:
             peer.backoff.reset()
             peer.is_doubtful = peer.runner is not None
-            if peer.node_id in self._dialling:
-                self._dialling[peer.node_id].announced()
+            self._reaching.look(peer)
             if peer.probe is None:
                 continue
             peer.probe.hurry()
@@ -226,21 +211,15 @@ class SyncService:
     async def stop(self) -> None:
         """Ends all sessions with a word and takes no more; within about 2 s."""
         self._stopping = True
-        tasks = [dialling.task for dialling in self._dialling.values()]
-        tasks += self._followed
-        for following in self._following.values():
-            following.cancel()
-        for peer in self._peers:
-            if peer.runner is None and peer.node_id in self._dialling:
-                self._dialling[peer.node_id].task.cancel()
+        self._reaching.no_more()
         self._acquaintances.stop()
         for runner in tuple(self._runners):
             runner.close(NodeStopping.code, "the node is being stopped")
         await asyncio.gather(self._transport.stop(grace_s=STOP_S), self._last_words())
-        for task in (*tasks, self._ticker, self._returning):
+        for task in (self._ticker, self._returning):
             if task is not None:
                 task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._reaching.stop()
 
     async def _last_words(self) -> None:
         if self._runners:
@@ -250,93 +229,15 @@ class SyncService:
         """The answering side of a session."""
         await self._run(stream, dialled=None, at=None)
 
-    def _dial_anew(self, peer: Peer) -> None:
-        """Dials a peer now unless it is connected, and from now on whenever it is lost."""
-        dialling = self._dialling.get(peer.node_id)
-        if dialling is not None and not dialling.task.done():
-            dialling.announced()
-        else:
-            self._dial_from_now_on(peer)
-
-    def _dial_from_now_on(self, peer: Peer) -> None:
-        ours_is_larger = self._identity.node_id > peer.node_id
-        dialling = Dialling(peer, self._dial, first_wait_s=CROSSING_S if ours_is_larger else 0.0)
-        self._dialling[peer.node_id] = dialling
-        dialling.task.add_done_callback(lambda task: self._dialled_enough(peer, task))
-
-    def _dialled_enough(self, peer: Peer, task: asyncio.Task[None]) -> None:
-        dialling = self._dialling.get(peer.node_id)
-        if dialling is not None and dialling.task is task:
-            del self._dialling[peer.node_id]
-        self._log_bug(peer, task)
-
-    def _log_bug(self, peer: Peer, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (bug := task.exception()) is not None:
-            self._log("peer.bug", peer=peer.node_id, error=repr(bug), exc_info=bug)
-
-    def _begin_to_follow(self, peer: Peer) -> None:
-        if peer.node_id not in self._following:
-            task = asyncio.create_task(self._follow(peer))
-            self._following[peer.node_id] = task
-            self._followed.add(task)
-            task.add_done_callback(lambda task: self._followed_enough(peer, task))
-
-    async def _follow(self, peer: Peer) -> None:
-        """Dials a peer that left the address of its session, until another one is proven, which it
-        then holds.
-
-        The old one stays meanwhile: what is announced may be forged.
-        """
-        while self._following.get(peer.node_id) is asyncio.current_task() and peer.has_moved:
-            await asyncio.sleep(peer.followed_s + FOLLOW_INTERVAL_S - _now_ms() / 1000)
-            peer.followed_s = _now_ms() / 1000
-            await self._dial(peer)
-
-    def _followed_enough(self, peer: Peer, task: asyncio.Task[None]) -> None:
-        self._followed.discard(task)
-        if self._following.get(peer.node_id) is task:
-            del self._following[peer.node_id]
-        self._log_bug(peer, task)
-
-    async def _dial(self, peer: Peer) -> None:
-        for endpoint in await self._likely(peer):
-            is_far = peer.probe is not None
-            async with self._transport.dial(peer.node_id, endpoint, is_far=is_far) as stream:
-                runner = await self._run(stream, dialled=peer.node_id, at=endpoint)
-            if runner.proven_ms is not None:
-                return
-            if peer.runner is None:
-                await self._not_proven(peer, endpoint, runner)
-
-    async def _likely(self, peer: Peer) -> tuple[Endpoint, ...]:
-        """Where to dial: of a far peer where it takes connections, once it does."""
-        if peer.probe is None or peer.runner is not None:
-            return peer.endpoints
-        peer.dialling = False
-        reached = await peer.probe.reached(lambda: peer.endpoints)
-        if peer.runner is not None:
-            return ()
-        peer.dialling = True
-        peer.path = reached.host, source_address(reached.host)
-        return (reached,)
-
-    async def _not_proven(self, peer: Peer, endpoint: Endpoint, runner: SessionRunner) -> None:
-        """Notes why nothing came of dialling `endpoint`."""
-        peer.reason, peer.detail = runner.reason, runner.detail or None
-        if peer.probe is not None and await is_another(endpoint, peer.node_id):
-            peer.reason = IdentityMismatch.code
-            peer.detail = f"who answers at {endpoint} is not this node"
-        self._log("peer.unreachable", peer=peer.node_id, address=str(endpoint), reason=peer.reason)
-
-    def _not_reached(self, peer: Peer, failure: WorldError) -> None:
-        addresses = ",".join(map(str, peer.endpoints))
-        self._log("peer.unreachable", peer=peer.node_id, address=addresses, reason=failure.code)
+    async def _dialled(self, stream: FrameStream, peer: NodeId, at: Endpoint) -> SessionRunner:
+        """The dialling side."""
+        return await self._run(stream, dialled=peer, at=at)
 
     async def _run(
         self, stream: FrameStream, *, dialled: NodeId | None, at: Endpoint | None
     ) -> SessionRunner:
         session = Session(
-            hello=await self._hello(answering=dialled is None),
+            hello=await self._own_hello.anew(answering=dialled is None),
             dialled=dialled,
             authenticator=self._authenticator,
             ledger=self.ledger,
@@ -369,36 +270,6 @@ class SyncService:
             self._ended(runner)
         return runner
 
-    async def _hello(self, *, answering: bool) -> Hello:
-        nonce = self._rng.randbytes(NONCE_BYTES)
-        return Hello(
-            node_key=node_key_of(self._identity.node_id),
-            nonce=nonce,
-            epoch_id=self._store.epoch.id,
-            leaf_fingerprint=self._transport.leaf_fingerprint if answering else b"",
-            frame_bytes_max=FRAME_BYTES_LIMIT,
-            blob_bytes_max=BLOB_BYTES_MAX,
-            software=self._software,
-            totals=await self._totals(),
-            topics=self._carried.told(nonce),
-            ways_out=self.ways_out.told(nonce),
-            sync_port=self._bound.port if self._bound else 0,
-            hears_addresses=self._acquaintances.hears,
-        )
-
-    async def _totals(self) -> Totals:
-        if _now_ms() < self._totals_until_ms:
-            return self._totals_told
-        try:
-            held = await self._store.statistics()
-        except MeshboxError:
-            # Of no use but to people. The session's first request meets the same fault, and ends
-            # it with the store's code.
-            return Totals()
-        self._totals_told = Totals(held.logs, held.blobs, held.bytes)
-        self._totals_until_ms = _now_ms() + round(TOTALS_S * 1_000)
-        return self._totals_told
-
     def _proven(self, runner: SessionRunner, node_id: NodeId) -> None:
         if runner.dialler_host is not None:
             self._on_dialled(runner.dialler_host)
@@ -419,7 +290,7 @@ class SyncService:
         peer.connected(runner)
         if peer.source != INTERNET:
             self._acquaintances.begin(node_id, runner)
-        self._following.pop(node_id, None)
+        self._reaching.proven(peer)
         self.ways_out.share(self._peers)
         self._log("peer.connected", peer=node_id, dialled=runner.dialled)
 
@@ -441,8 +312,7 @@ class SyncService:
             lasted_ms = _now_ms() - (runner.proven_ms or _now_ms())
             peer.backoff.succeeded(lasted_s=lasted_ms / 1000)
             self._log("peer.ended", peer=node_id, reason=runner.reason, detail=runner.detail)
-            if node_id in self._dialling:
-                self._dialling[node_id].session_ended()
+            self._reaching.session_ended(peer)
 
     def _told(self, runner: SessionRunner, peers: tuple[PeerAt, ...]) -> None:
         teller = runner.session.peer
@@ -490,19 +360,6 @@ class SyncService:
             for runner in tuple(self._runners):
                 runner.tick()
             self._acquaintances.tick(now_ms=_now_ms())
-
-
-class LedgerFilling:
-    """`core.filling.Filling` from the ledger of wants."""
-
-    def __init__(self, ledger: WantLedger) -> None:
-        self._ledger = ledger
-
-    def stop_below(self, log: LogId, *, above: int | None) -> int | None:
-        """See `Filling`."""
-        if log not in self._ledger:  # Of nearly all logs, at each fetch.
-            return None
-        return self._ledger.stop_below(log, above=above, now_ms=_now_ms())
 
 
 def _now_ms() -> int:

@@ -228,6 +228,11 @@ class Node:
             *(blob(self.store, seq, content_of(author, seq, size_bytes), log=log) for seq in seqs),
         )
 
+    @property
+    def sessions(self) -> int:
+        """How many there are, proven or not."""
+        return len(self.service._runners)
+
     async def content(self) -> Content:
         """The hash of everything held."""
         return await content_of_store(self.store)

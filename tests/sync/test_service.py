@@ -5,27 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from meshbox.core import wants
-from meshbox.core.address import Endpoint
 from meshbox.core.errors import ListenFailed
 from meshbox.core.limits import BLOB_BYTES_MAX
 from meshbox.core.rate import BURST_S, RateLimit
 from meshbox.core.topics import OwnTopics
-from meshbox.identity.key import Identity, mint
-from meshbox.sync import service as service_module
-from meshbox.sync.backoff import Backoff
+from meshbox.identity.key import mint
 from meshbox.sync.runner import Rates
 from meshbox.sync.status import PeerState
 from tests.contract.material import blob, log_of, put
 from tests.sync.conftest import NewDisk
 from tests.sync.nodes import (
-    LOOPBACK,
-    WITHIN_S,
     MemoryDisk,
     Node,
     Wire,
@@ -34,8 +27,6 @@ from tests.sync.nodes import (
     running,
     until,
 )
-
-FOLLOWED_S_MAX = 2.0
 
 
 async def test_two_are_equal_after_they_connect(new_disk: NewDisk) -> None:
@@ -101,53 +92,6 @@ async def test_the_largest_blob_passes(new_disk: NewDisk) -> None:
         assert status.bytes_in > BLOB_BYTES_MAX
 
 
-@pytest.mark.parametrize("seed", range(30))
-async def test_both_dialling_at_once_leaves_one_session(
-    seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service_module, "CROSSING_S", 0.0)
-    rng = random.Random(seed)
-    async with running(MemoryDisk()) as a, running(MemoryDisk()) as b:
-        await a.put(range(3), author="of a")
-        await b.put(range(3), author="of b")
-        for node, other in rng.sample([(a, b), (b, a)], 2):
-            node.knows(other)
-            await asyncio.sleep(rng.choice([0.0, 0.0, 0.001, 0.01, 0.02]))
-        await joined(a, b)
-        await equal(a, b)
-        await until(lambda: sessions(a) == sessions(b) == 1)
-        # The one that is left is the same on both sides: it carries what comes now.
-        await a.put(range(3, 5), author="of a")
-        await b.put(range(3, 5), author="of b")
-        await equal(a, b)
-        assert a.peer(b).duplicates_in == b.peer(a).duplicates_in == 0  # type: ignore[union-attr]
-
-
-async def test_crossing_dials_choose_the_smaller_ids_session(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(service_module, "CROSSING_S", 0.0)
-    small, large = sorted([mint(), mint()], key=lambda identity: identity.node_id)
-    crossed = 0
-    for _ in range(20):
-        async with (
-            running(MemoryDisk(), identity=small) as a,
-            running(MemoryDisk(), identity=large) as b,
-        ):
-            a.knows(b)
-            b.knows(a)
-            await joined(a, b)
-            await until(lambda a=a, b=b: sessions(a) == sessions(b) == 1)  # type: ignore[misc]
-            if len(a.seen("peer.connected")) + len(b.seen("peer.connected")) > 2:
-                crossed += 1
-                assert [runner.dialled for runner in a.service._runners] == [True]
-    assert crossed > 0
-
-
-def sessions(node: Node) -> int:
-    return len(node.service._runners)
-
-
 async def test_a_stop_is_told_to_those_dialled_and_those_that_dialled() -> None:
     async with running(MemoryDisk()) as a, running(MemoryDisk()) as b, running(MemoryDisk()) as c:
         a.knows(b)
@@ -209,169 +153,6 @@ async def test_a_cut_is_noticed_and_healed() -> None:
         }
         wire.heal()
         assert len(await equal(a, b)) == 30
-
-
-async def test_it_waits_longer_and_longer_between_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    waited: list[float] = []
-    next_s = Backoff.next_s
-
-    def shorter(backoff: Backoff) -> float:
-        waited.append(next_s(backoff))
-        return 0.001
-
-    monkeypatch.setattr(Backoff, "next_s", shorter)
-    async with running(MemoryDisk()) as a, running(MemoryDisk()) as b, Wire(b.endpoint) as wire:
-        wire.cut()
-        a.knows(b, via=wire.endpoint)
-        await until(lambda: len(waited) >= 10)
-        assert waited[0] < 0.3
-        assert waited[9] > 7
-        wire.heal()
-        await joined(a, b)
-        tried = len(waited)
-        await until(lambda: b.peer(a) and b.peer(a).blobs_in == 0)  # type: ignore[union-attr]
-        await asyncio.sleep(0.2)
-        assert len(waited) == tried, "a peer that is connected is not waited for"
-
-
-async def test_who_dialled_us_is_not_dialled_and_not_given_up() -> None:
-    """The larger id, which was dialled, takes over as soon as that session is gone."""
-    small, large = sorted([mint(), mint()], key=lambda identity: identity.node_id)
-    async with (
-        running(MemoryDisk(), identity=small) as a,
-        running(MemoryDisk(), identity=large) as b,
-        Wire(b.endpoint) as wire,
-    ):
-        a.knows(b, via=wire.endpoint)
-        await joined(a, b)
-        b.knows(a)
-        await asyncio.sleep(0.5)
-        assert len(b.seen("peer.connected")) == 1
-        a.service.peer_gone(b.node_id)
-        wire.cut()
-        await until(lambda: len(b.seen("peer.connected")) == 2, within_s=2)
-        assert b.seen("peer.connected")[1]["dialled"] is True
-
-
-async def test_a_peer_that_is_gone_is_dialled_no_more_and_found_again() -> None:
-    async with running(MemoryDisk()) as a, running(MemoryDisk()) as b, Wire(b.endpoint) as wire:
-        a.knows(b, via=wire.endpoint)
-        await joined(a, b)
-        a.service.peer_gone(b.node_id)
-        assert a.connected(b)
-        wire.cut()
-        await until(lambda: not a.service._dialling)
-        wire.heal()
-        dialled = wire.dialled
-        for _ in range(3):
-            a.knows(b, via=wire.endpoint)
-        await joined(a, b)
-        assert wire.dialled == dialled + 1
-        assert len(a.service._dialling) == 1
-
-
-async def test_a_static_peer_is_never_given_up() -> None:
-    async with running(MemoryDisk()) as a, running(MemoryDisk()) as b, Wire(b.endpoint) as wire:
-        wire.cut()
-        a.knows(b, via=wire.endpoint, source="static")
-        a.service.peer_gone(b.node_id)
-        a.knows(b, via=wire.endpoint, source="mdns")
-        a.service.peer_gone(b.node_id)
-        wire.heal()
-        await joined(a, b)
-        status = a.peer(b)
-        assert status is not None
-        assert (status.source, status.address) == ("static", str(wire.endpoint))
-
-
-HERE, THERE = "127.0.0.1", "127.0.0.2"
-
-
-def at(node: Node, *hosts: str) -> tuple[Endpoint, ...]:
-    return tuple(Endpoint(host, node.endpoint.port) for host in hosts)
-
-
-async def test_a_peer_that_moves_is_followed_before_its_old_session_ends() -> None:
-    async with running(MemoryDisk()) as a, anywhere() as b:
-        a.service.peer_found(b.node_id, at(b, HERE), "mdns")
-        await joined(a, b)
-        a.service.peer_found(b.node_id, at(b, THERE), "mdns")
-        await until(lambda: len(a.seen("peer.connected")) == 2, within_s=FOLLOWED_S_MAX)
-        await until(lambda: sessions(a) == sessions(b) == 1)
-        assert a.seen("peer.ended") == []
-        await b.put(range(3))
-        await equal(a, b)
-        a.service.peer_found(b.node_id, at(b, HERE), "mdns")
-        await asyncio.sleep(0.3)
-        assert len(a.seen("peer.connected")) == 2, "it may be forged: not at every word"
-        await until(lambda: len(a.seen("peer.connected")) == 3)
-
-
-async def test_who_dialled_us_and_moves_is_followed() -> None:
-    """Also where its id is the smaller: no dial crossed another, as it knows itself."""
-    small, large = sorted([mint(), mint()], key=lambda identity: identity.node_id)
-    async with running(MemoryDisk(), identity=large) as a, anywhere(identity=small) as b:
-        b.knows(a)
-        await joined(a, b)
-        b.service.network_changed()
-        a.service.peer_found(b.node_id, at(b, HERE, THERE), "mdns")
-        assert [told["dialled"] for told in a.seen("peer.connected")] == [False]
-        a.service.peer_found(b.node_id, at(b, THERE), "mdns")
-        await until(lambda: len(a.seen("peer.connected")) == 2, within_s=FOLLOWED_S_MAX)
-        assert a.seen("peer.connected")[1]["dialled"] is True
-
-
-async def test_other_addresses_come_and_go_without_another_session() -> None:
-    async with running(MemoryDisk()) as a, anywhere() as b:
-        a.service.peer_found(b.node_id, at(b, HERE), "mdns")
-        await joined(a, b)
-        elsewhere = "127.0.0.3"
-        for hosts in [(THERE, HERE), (elsewhere, HERE), (HERE,), (HERE, THERE)]:
-            a.service.peer_found(b.node_id, at(b, *hosts), "mdns")
-        a.service.peer_gone(b.node_id)
-        a.service.peer_found(b.node_id, at(b, THERE), "mdns")
-        await asyncio.sleep(0.3)
-        assert len(a.seen("peer.connected")) == 1
-
-
-async def test_on_another_network_who_waits_to_be_dialled_is_dialled_now(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(Backoff, "next_s", lambda _: WITHIN_S)
-    async with running(MemoryDisk()) as a, running(MemoryDisk()) as b, Wire(b.endpoint) as wire:
-        wire.cut()
-        a.knows(b, via=wire.endpoint, source="static")
-        await until(lambda: a.seen("peer.unreachable"))
-        wire.heal()
-        a.service.network_changed()
-        await joined(a, b, within_s=FOLLOWED_S_MAX)
-
-
-@asynccontextmanager
-async def anywhere(identity: Identity | None = None) -> AsyncIterator[Node]:
-    """A node that listens on every address of this machine."""
-    node = Node(MemoryDisk(), identity=identity)
-    await node.start(Endpoint("0.0.0.0", 0))
-    try:
-        yield node
-    finally:
-        await node.stop()
-
-
-async def test_every_address_is_tried() -> None:
-    async with running(MemoryDisk()) as a, running(MemoryDisk()) as b, running(MemoryDisk()) as c:
-        nobody = Endpoint(LOOPBACK, 1)
-        a.service.peer_found(b.node_id, (nobody, c.endpoint, b.endpoint), "mdns")
-        await joined(a, b)
-        tried = [(e["address"], e["reason"]) for e in a.seen("peer.unreachable")]
-        assert tried == [(str(nobody), "peer.lost"), (str(c.endpoint), "peer.lost")]
-        assert a.peer(c) is None
-
-
-async def test_a_node_does_not_dial_itself() -> None:
-    async with running(MemoryDisk()) as a:
-        a.knows(a)
-        assert a.service.peers() == ()
 
 
 async def test_a_taken_port_is_refused() -> None:
@@ -584,19 +365,3 @@ async def test_what_is_told_of_peers() -> None:
         assert (after.reason, after.since_ms) == ("peer.ended", None)
         assert after.blobs_in == 20
         assert after.last_progress_ms == pytest.approx(of_a.last_progress_ms, abs=2)
-
-
-async def test_filling_stops_fetches_below_what_is_on_its_way() -> None:
-    async with running(MemoryDisk()) as a, running(MemoryDisk()) as b, Wire(a.endpoint) as wire:
-        await a.put(range(50), size_bytes=50_000)
-        b.knows(a, via=wire.endpoint)
-        await until(lambda: b.peer(a) and b.peer(a).lag > 0)  # type: ignore[union-attr]
-        wire.freeze()
-        filling = b.service.filling
-        (log,) = (record.log for record in await a.store.all_logs(None, logs_max=9))
-        stop = filling.stop_below(log, above=None)
-        assert stop is not None
-        assert filling.stop_below(log, above=49) is None
-        wire.thaw()
-        await equal(a, b)
-        await until(lambda: filling.stop_below(log, above=None) is None)

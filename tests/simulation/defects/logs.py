@@ -11,7 +11,7 @@ from meshbox.core.ranges import SEQ_END, SeqRanges
 from meshbox.core.session import assembly
 from meshbox.core.wanting import Wanted
 from meshbox.mailbox import fetch_plan
-from meshbox.sync.service import LedgerFilling
+from meshbox.sync.ledger_filling import LedgerFilling
 from tests.simulation.planting import Defects
 
 LOGS: Final = Defects()
