@@ -2,7 +2,7 @@
 
 Knows when, not how: the store frees a slice at a time, so that a large sweep never holds the loop.
 A sweep that finds the store busy or failing leaves the rest to the next one: what opens a failed
-store again is elsewhere (storage/reopening.py).
+store again is elsewhere (storage/openings.py).
 """
 
 from __future__ import annotations

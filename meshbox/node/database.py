@@ -28,7 +28,7 @@ from meshbox.node.space import Space
 from meshbox.storage.embedded.rebuilding import rebuild
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.keyvalue import KeyValue
-from meshbox.storage.reopening import Log
+from meshbox.storage.openings import Log
 from meshbox.storage.rocksdb import open_rocksdb, repair_rocksdb
 
 MEND_NAME: Final = "mend-store"

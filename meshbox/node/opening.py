@@ -39,7 +39,8 @@ from meshbox.node.data_folder import RESERVE_NAME, shared_keyspace, store_exists
 from meshbox.node.database import FolderDatabase
 from meshbox.node.space import Space
 from meshbox.storage.interface import MailboxStore
-from meshbox.storage.reopening import Log, ReopeningStore
+from meshbox.storage.openings import Log
+from meshbox.storage.reopening import ReopeningStore
 from meshbox.storage.reserve import Reserve
 
 ADOPT_NAME: Final = "adopt-store"

@@ -22,7 +22,7 @@ from meshbox.node.opening import Opened
 from meshbox.storage.cassandra.address import Access
 from meshbox.storage.cassandra.administering import owner_of
 from meshbox.storage.cassandra.store import CassandraStore
-from meshbox.storage.reopening import Log
+from meshbox.storage.openings import Log
 
 
 async def open_shared(

@@ -283,7 +283,7 @@ async def test_a_database_that_vanished_is_not_made_anew(
     now = await opened(folder, told)
     (folder / STORE_NAME).rename(tmp_path / "pulled out")
     assert isinstance(now.store, ReopeningStore)
-    now.store._note(StoreFailed("the test says so"))
+    now.store._openings._note(StoreFailed("the test says so"))
     async with asyncio.timeout(10):
         while not any("is gone" in str(fields.get("detail")) for _, fields in told.events):
             await asyncio.sleep(0.01)
