@@ -15,9 +15,10 @@ from meshbox.core.limits import BLOB_CHUNK_BYTES
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.retention import bucket_of
 from meshbox.core.room import Allocation
-from meshbox.storage.embedded.rebuilding import _LOGS_AT_ONCE, EPOCH_GAP, Rebuilt, rebuild
+from meshbox.storage.embedded.rebuilding import EPOCH_GAP, Rebuilt, rebuild
 from meshbox.storage.embedded.schema import BLOB_KEY_BYTES
 from meshbox.storage.embedded.store import EmbeddedStore
+from meshbox.storage.embedded.surviving import LOGS_AT_ONCE
 from meshbox.storage.interface import Deposit, MailboxStore, Outcome, PeerRefill
 from meshbox.storage.keyvalue import Family
 from meshbox.storage.memory import MemoryKeyValue
@@ -174,7 +175,7 @@ async def test_a_database_that_lost_nothing_is_the_same_afterwards(seed: int) ->
 async def test_more_logs_than_are_mended_at_once() -> None:
     harness = MemoryHarness()
     store = await harness.open()
-    logs = [log_of(f"author {at}", "many") for at in range(3 * _LOGS_AT_ONCE + 7)]
+    logs = [log_of(f"author {at}", "many") for at in range(3 * LOGS_AT_ONCE + 7)]
     for seq in range(3):
         await put(store, *(blob(store, seq, log=log) for log in logs))
         harness.clock.advance(DAY_MS)

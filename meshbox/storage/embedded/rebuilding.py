@@ -27,54 +27,50 @@ batch may be repeated: who calls this remembers that it was not finished, and ca
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 from meshbox.core.clock import SavedReading
-from meshbox.core.errors import IdentityLost, StoreDamaged
-from meshbox.core.ids import LOG_KEY_BYTES, LogKey
+from meshbox.core.errors import StoreDamaged
+from meshbox.core.ids import LogKey
 from meshbox.core.inventory import NONE_SEEN, ClassedRanges, LogDraft, LogRecord, Run
-from meshbox.core.limits import BLOB_CHUNK_BYTES, REFILL_LOGS_MAX
+from meshbox.core.limits import REFILL_LOGS_MAX
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.retention import bucket_of, bucket_start_ms
 from meshbox.storage.embedded.changes import Put, Remove
 from meshbox.storage.embedded.commit import patiently
-from meshbox.storage.embedded.evicted import decode_evicted
-from meshbox.storage.embedded.headers import Header, decode_header
 from meshbox.storage.embedded.records import (
     decode_name,
-    decode_record,
     encode_name,
     encode_record,
 )
 from meshbox.storage.embedded.schema import (
-    BLOB_KEY_BYTES,
     META_EPOCHS,
-    META_NODE,
-    META_SCHEMA,
     META_STATE,
     REFILL_END,
     TOPIC_HASH_BYTES,
     blob_range,
     bucket_key,
-    chunk_key,
     due_key,
     feed_key,
-    parse_blob_key,
-    parse_due_key,
     refill_key,
     topic_prefix,
 )
 from meshbox.storage.embedded.state import (
     Epochs,
     State,
-    decode_epochs,
-    decode_state,
     encode_epochs,
     encode_state,
+)
+from meshbox.storage.embedded.surviving import (
+    LOGS_AT_ONCE,
+    SCAN_END,
+    Ops,
+    Surviving,
+    not_before,
+    record_in,
+    what_it_was,
 )
 from meshbox.storage.interface import Epoch
 from meshbox.storage.keyvalue import Family, KeyValue
@@ -84,16 +80,6 @@ EPOCH_GAP: Final = 2**20
 CHANGE_GAP: Final = 2**40
 """Added to the counter of changes: 10,000 a second for three years. A number used again would let
 a peer pass entries of the refill list, and a waiting client sleep."""
-_META_NAMES: Final = (META_STATE, META_EPOCHS, META_SCHEMA, META_NODE)
-_LOGS_AT_ONCE: Final = 64
-_BLOBS_AT_ONCE: Final = 16
-"""Entries of one scan: large blobs have chunks of a MiB."""
-_KEY_FIRST, _KEY_END = b"", b"\xff" * (LOG_KEY_BYTES + 1)
-_AFTER_SEQS: Final = b"\xff" * 9
-"""Behind K: above all keys of the log's blobs in a bucket, and below the next log's."""
-_EVERYTHING_END: Final = b"\xff" * 64
-
-_Ops = list[Put | Remove]
 
 
 class Rebuilt(NamedTuple):
@@ -118,7 +104,8 @@ class _Rebuilding:
     def __init__(self, key_value: KeyValue, epoch_id: bytes) -> None:
         self._key_value = key_value
         self._epoch_id = epoch_id
-        self._copies, self._state, self._epochs = _what_it_was(key_value)
+        self._copies, self._state, self._epochs = what_it_was(key_value)
+        self._surviving = Surviving(key_value, swept=self._state.counts.swept)
         self._change = self._state.counts.change + CHANGE_GAP
         self._counts = self._state.counts._replace(
             logs=0, blobs=0, bytes=0, logs_bytes=0, empty_bytes=0
@@ -130,7 +117,7 @@ class _Rebuilding:
     async def run(self) -> Rebuilt:
         await self._write(self._copies)
         told_by_others = (Family.FEED, Family.DUE, Family.EMPTY, Family.PEER, Family.NOTE)
-        await self._write([Remove(family, b"", _EVERYTHING_END) for family in told_by_others])
+        await self._write([Remove(family, b"", SCAN_END) for family in told_by_others])
         self._refills = self._count_refills()
         await self._restore_records()
         await self._mend_records()
@@ -140,19 +127,17 @@ class _Rebuilding:
     async def _restore_records(self) -> None:
         """Gives every log that has a name a record, be it an empty one."""
         first = b""
-        while page := self._key_value.scan(
-            Family.TOPIC, first, _EVERYTHING_END, limit=_LOGS_AT_ONCE
-        ):
+        while page := self._key_value.scan(Family.TOPIC, first, SCAN_END, limit=LOGS_AT_ONCE):
             first = page[-1][0] + b"\0"
-            ops: _Ops = []
+            ops: Ops = []
             keys = [LogKey(entry[TOPIC_HASH_BYTES:]) for entry, _ in page]
             values = self._key_value.get_many(Family.LOG, keys)
             for (entry, name), key, value in zip(page, keys, values, strict=True):
-                if value is None or _record(value) is None:
+                if value is None or record_in(value) is None:
                     self._restore(ops, entry, name, key)
             await self._write(ops)
 
-    def _restore(self, ops: _Ops, entry: bytes, name: bytes, key: LogKey) -> None:
+    def _restore(self, ops: Ops, entry: bytes, name: bytes, key: LogKey) -> None:
         try:
             log = decode_name(name)
         except StoreDamaged:
@@ -161,7 +146,7 @@ class _Rebuilding:
         ops.append(Put(Family.LOG, key, encode_record(LogRecord(log, 0))))
         self._ask_for(ops, key)
 
-    def _ask_for(self, ops: _Ops, key: LogKey) -> None:
+    def _ask_for(self, ops: Ops, key: LogKey) -> None:
         """Puts a log on the refill list, in the batch that forgets why: see refill.py."""
         if key not in self._lost and self._refills < REFILL_LOGS_MAX:
             entry = refill_key(self._change, key)
@@ -170,108 +155,18 @@ class _Rebuilding:
         self._lost.add(key)
 
     async def _mend_records(self) -> None:
-        """Every record, by key, a page at a time, with the blobs of all buckets between."""
-        buckets = list(self._buckets(Family.BLOB))
-        evicted_buckets = list(self._buckets(Family.EVICTED))
-        first = _KEY_FIRST
-        while True:
-            page = self._key_value.scan(Family.LOG, first, _KEY_END, limit=_LOGS_AT_ONCE)
-            last_page = len(page) < _LOGS_AT_ONCE
-            end = _KEY_END if last_page else page[-1][0] + _AFTER_SEQS
-            records = {LogKey(key): _record(value) for key, value in page}
-            ops: _Ops = []
-            for key, record in records.items():
-                if record is None:
-                    ops.append(Remove(Family.LOG, key))
-            found: dict[LogKey, list[Run]] = {}
-            for bucket in buckets:
-                await self._find_runs(ops, found, records, bucket, first, end)
-            evicted: dict[LogKey, ClassedRanges] = {}
-            for bucket in evicted_buckets:
-                self._find_evicted(ops, evicted, records, bucket, first, end)
-            for key, record in records.items():
+        """Every record, by key, with the blobs of all buckets."""
+        async for stretch in self._surviving.stretches():
+            ops = stretch.strays
+            for key, record in stretch.records.items():
                 if record is not None:
-                    went = evicted.get(key, NONE_SEEN)
-                    self._put(ops, key, record, found.get(key, []), went)
+                    went = stretch.evicted.get(key, NONE_SEEN)
+                    self._put(ops, key, record, stretch.runs.get(key, []), went)
             await self._write(ops)
-            if last_page:
-                return
-            first = end
-
-    def _buckets(self, family: Family) -> Iterator[int]:
-        """Those that a family has something of and that were not swept."""
-        bucket = self._state.counts.swept + 1
-        while entries := self._key_value.scan(family, bucket_key(bucket), _EVERYTHING_END, limit=1):
-            bucket = int.from_bytes(entries[0][0][:4])
-            yield bucket
-            bucket += 1
-
-    async def _find_runs(
-        self,
-        ops: _Ops,
-        found: dict[LogKey, list[Run]],
-        records: dict[LogKey, LogRecord | None],
-        bucket: int,
-        first: bytes,
-        end: bytes,
-    ) -> None:
-        """Adds to `found` what lies in a bucket between two logs; removes what is nobody's."""
-        start, stop = bucket_key(bucket) + first, bucket_key(bucket) + end
-        while entries := self._key_value.scan(Family.BLOB, start, stop, limit=_BLOBS_AT_ONCE):
-            start = entries[-1][0] + b"\0"
-            for entry, value in entries:
-                if len(entry) != BLOB_KEY_BYTES:
-                    continue
-                _, key, seq = parse_blob_key(entry)
-                header = self._whole(entry, value) if records.get(key) is not None else None
-                if header is None:
-                    ops.append(Remove(Family.BLOB, *blob_range(bucket, key, seq, seq + 1)))
-                else:
-                    _note(found.setdefault(key, []), bucket, seq, header)
-            await asyncio.sleep(0)
-
-    def _find_evicted(
-        self,
-        ops: _Ops,
-        evicted: dict[LogKey, ClassedRanges],
-        records: dict[LogKey, LogRecord | None],
-        bucket: int,
-        first: bytes,
-        end: bytes,
-    ) -> None:
-        """Adds to `evicted` what went from a bucket, of the logs between two."""
-        start, stop = bucket_key(bucket) + first, bucket_key(bucket) + end
-        # One entry a log and bucket: no more than the page of logs has, or theirs that are lost.
-        while entries := self._key_value.scan(Family.EVICTED, start, stop, limit=_LOGS_AT_ONCE):
-            start = entries[-1][0] + b"\0"
-            for entry, value in entries:
-                key = parse_due_key(entry).log
-                went, record = _evicted(value), records.get(key)
-                if record is None or went is None:
-                    ops.append(Remove(Family.EVICTED, entry))
-                    continue
-                records[key] = _not_before(record, bucket)
-                before = evicted.get(key, NONE_SEEN)
-                evicted[key] = ClassedRanges(
-                    before.opaque | went.opaque, before.verified | went.verified
-                )
-
-    def _whole(self, entry: bytes, value: bytes) -> Header | None:
-        """The header of a blob of which nothing is missing."""
-        try:
-            header = decode_header(value)
-        except StoreDamaged:
-            return None
-        if header.chunked:
-            for index in range(-(-header.size_bytes // BLOB_CHUNK_BYTES)):
-                part = chunk_key(entry, header.content_hash, index)
-                if self._key_value.get_many(Family.BLOB, [part]) == [None]:
-                    return None
-        return header
 
     def _put(
         self,
-        ops: _Ops,
+        ops: Ops,
         key: LogKey,
         before: LogRecord,
         found: list[Run],
@@ -279,7 +174,7 @@ class _Rebuilding:
     ) -> None:
         """Writes a log as it is now, and all that tells of it."""
         newest = max((run.bucket for run in found), default=0)
-        draft = LogDraft(_not_before(before, newest or before.last_bucket or self._bucket))
+        draft = LogDraft(not_before(before, newest or before.last_bucket or self._bucket))
         draft.expire(self._state.counts.swept)
         aged = draft.finish(0)
         runs, surplus = _disjoint(found, aged)
@@ -311,7 +206,7 @@ class _Rebuilding:
 
     async def _finish(self) -> None:
         """The counts and the new epoch, in the last batch."""
-        ops: _Ops = []
+        ops: Ops = []
         counts = self._counts._replace(change=self._change, refills=self._count_refills())
         epochs = Epochs(Epoch(self._epochs.current.number + EPOCH_GAP, self._epoch_id))
         state = State(counts, self._not_before_its_blobs(self._state.reading))
@@ -322,7 +217,7 @@ class _Rebuilding:
 
     def _not_before_its_blobs(self, reading: SavedReading) -> SavedReading:
         """A spare copy may be older than the newest blobs, which node time had reached."""
-        newest = max(self._buckets(Family.BLOB), default=0)
+        newest = max(self._surviving.buckets(Family.BLOB), default=0)
         return reading._replace(node_ms=max(reading.node_ms, bucket_start_ms(newest)))
 
     def _count_refills(self) -> int:
@@ -332,12 +227,12 @@ class _Rebuilding:
             first = page[-1][0] + b"\0"
         return count
 
-    async def _write(self, ops: _Ops) -> None:
+    async def _write(self, ops: Ops) -> None:
         """One batch, durable; a database that is behind is waited for."""
         await patiently(partial(self._apply, ops))
         await self._key_value.sync()
 
-    def _apply(self, ops: _Ops) -> None:
+    def _apply(self, ops: Ops) -> None:
         batch = self._key_value.new_batch()
         for op in ops:
             if isinstance(op, Put):
@@ -347,70 +242,6 @@ class _Rebuilding:
             else:
                 batch.delete_range(op.family, op.first, op.end)
         self._key_value.write(batch)
-
-
-def _what_it_was(key_value: KeyValue) -> tuple[_Ops, State, Epochs]:
-    """What makes both copies say the newest that either does, and that: state and epochs.
-
-    A repair may have brought back an older value in one of them, or in either a part.
-    """
-    copies = Family.META, Family.SPARE
-    states: list[State] = []
-    openings: list[tuple[Epochs, bytes, bytes]] = []
-    for family in copies:
-        state, epochs, schema, node = key_value.get_many(family, _META_NAMES)
-        with suppress(StoreDamaged):
-            if state is not None:
-                states.append(decode_state(state))
-        with suppress(StoreDamaged):
-            if epochs is not None and schema is not None and node is not None:
-                openings.append((decode_epochs(epochs), schema, node))
-    if not states or not openings:
-        raise IdentityLost(
-            "the database is so damaged that it does not say any more what this node acknowledged",
-            hint="start again: it becomes a new node, and gets from its peers what they have",
-        )
-    last = max(states, key=lambda state: (state.counts.change, state.reading.node_ms))
-    opening, *names = max(openings, key=lambda found: found[0].current.number)
-    values = (encode_state(last), encode_epochs(opening), *names)
-    same: _Ops = [
-        Put(family, name, value)
-        for family in copies
-        for name, value in zip(_META_NAMES, values, strict=True)
-    ]
-    return same, last, opening
-
-
-def _evicted(value: bytes) -> ClassedRanges | None:
-    try:
-        return decode_evicted(value).ranges
-    except StoreDamaged:
-        return None
-
-
-def _record(value: bytes) -> LogRecord | None:
-    try:
-        return decode_record(value)
-    except StoreDamaged:
-        return None
-
-
-def _not_before(record: LogRecord, bucket: int) -> LogRecord:
-    """The record of a log that took a blob in `bucket`."""
-    return record._replace(last_bucket=max(record.last_bucket, bucket))
-
-
-def _note(runs: list[Run], bucket: int, seq: int, header: Header) -> None:
-    """Adds a blob that comes after those of the same bucket in `runs`."""
-    size_bytes, blob_class = header.size_bytes, header.blob_class
-    last = runs[-1] if runs else None
-    if last and (last.end, last.bucket, last.blob_class) == (seq, bucket, blob_class):
-        largest_bytes = max(last.largest_bytes, size_bytes)
-        runs[-1] = last._replace(
-            end=seq + 1, bytes=last.bytes + size_bytes, largest_bytes=largest_bytes
-        )
-    else:
-        runs.append(Run(seq, seq + 1, bucket, blob_class, size_bytes, size_bytes))
 
 
 def _disjoint(found: Sequence[Run], record: LogRecord) -> tuple[tuple[Run, ...], list[Run]]:
