@@ -43,7 +43,8 @@ def init(
     """
     import asyncio
 
-    from meshbox.node.settings import cassandra_access, cassandra_driver, resolve
+    from meshbox.node.cassandra_access import cassandra_access, cassandra_driver
+    from meshbox.node.settings import resolve
 
     settings = resolve(options=options, environment=os.environ, config=config).settings
     access = cassandra_access(settings)

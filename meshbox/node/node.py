@@ -42,17 +42,19 @@ from meshbox.identity.public_certificate import PublicCertificate
 from meshbox.identity.tls import server_context
 from meshbox.mailbox.mailbox import Mailbox
 from meshbox.mailbox.sweeping import run_sweeper
-from meshbox.mailbox.system_clock import TEST_CLOCK_VARIABLE, OperatingSystemClock
+from meshbox.mailbox.system_clock import OperatingSystemClock
 from meshbox.node.data_folder import CONTROL_SOCKET_NAME, held
 from meshbox.node.finding import Finding
 from meshbox.node.internet import Internet, names
+from meshbox.node.journal import Journal
 from meshbox.node.listeners import Listener, listen
 from meshbox.node.log import Log
 from meshbox.node.loop_watch import LoopWatch
-from meshbox.node.opening import Opened, give_up, open_folder
+from meshbox.node.opening import Opened, give_up
 from meshbox.node.own_address import own_address
 from meshbox.node.release import VERSION
-from meshbox.node.settings import Resolved, cassandra_access, cassandra_driver
+from meshbox.node.settings import Resolved
+from meshbox.node.stores import open_store
 from meshbox.sync.bridge.bridges import Bridges
 from meshbox.sync.runner import Rates
 from meshbox.sync.service import SyncService
@@ -90,7 +92,10 @@ class Node:
         self._log = log
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_stopping = False
-        self._warnings: dict[str, str] = {}
+        self._journal = Journal(log)
+        self._journal.settings(
+            test_clock_in_use=clock.test_clock_in_use, unknown_variables=resolved.unknown_variables
+        )
         self._rates = Rates(
             incoming=RateLimit(self._settings.sync_rate_in),
             outgoing=RateLimit(self._settings.sync_rate_out),
@@ -100,7 +105,6 @@ class Node:
         self._outside: dict[str, Ending] = {}
         self._api: HttpApi | None = None
         self._inside = AsyncExitStack()
-        self._warn_of_settings(resolved.unknown_variables)
 
     async def start(self) -> Ready:
         """Starts everything. When it raises (a `MeshboxError`), everything is ended again."""
@@ -180,7 +184,7 @@ class Node:
         return listener
 
     async def _open(self) -> Opened:
-        opened = await self._open_store()
+        opened = await open_store(self._settings, system_clock=self._clock, log=self._journal.store)
         self._inside.callback(self._give_up_if_lost, opened)
         self._inside.push_async_callback(opened.store.close)
         if opened.lost is not None:
@@ -193,27 +197,6 @@ class Node:
             self._log.warning("store.adopted", former=opened.adopted)
         return opened
 
-    async def _open_store(self) -> Opened:
-        settings = self._settings
-        if settings.store is None:
-            return await open_folder(
-                settings.data_dir,
-                system_clock=self._clock,
-                retention_ms=settings.retention,
-                storage_limit_bytes=settings.storage_limit,
-                log=self._log_store,
-            )
-        with cassandra_driver():
-            from meshbox.node.shared_store import open_shared
-        return await open_shared(
-            settings.data_dir,
-            cassandra_access(settings),
-            system_clock=self._clock,
-            retention_ms=settings.retention,
-            trust_clock=settings.cassandra_trust_clock,
-            log=self._log_store,
-        )
-
     async def _start_sync(self, opened: Opened) -> tuple[SyncService, Endpoint | None]:
         sync = SyncService(
             store=opened.store,
@@ -221,7 +204,7 @@ class Node:
             transport=GrpcTransport(opened.identity),
             rng=random.SystemRandom(),
             node_version=VERSION,
-            log=self._log_peers,
+            log=self._journal.peers,
             carried=OwnTopics(self._settings.topic),
             rates=self._rates,
             ways_out=names(self._settings.internet),
@@ -267,7 +250,7 @@ class Node:
         if chain is None or key is None:
             return None
         try:
-            return PublicCertificate(chain, key, log=self._log_certificate)
+            return PublicCertificate(chain, key, log=self._journal.certificate)
         except InvalidSetting as error:
             raise InvalidSetting(f"https_certificate: {error.message}", hint=error.hint) from error
 
@@ -279,7 +262,7 @@ class Node:
             node_id=opened.identity.node_id,
             sync=sync,
             log=self._log,
-            warnings=self._warnings,
+            warnings=self._journal.warnings,
         )
         self._outside["discovery"] = finding.stop
         await finding.start(**bound)
@@ -308,7 +291,7 @@ class Node:
                 peers=sync.peers,
                 internet=internet.mailboxes,
                 loop_held_ms_max=lambda: self._watch.held_ms_max,
-                warnings=lambda: tuple(self._warnings.values()),
+                warnings=lambda: tuple(self._journal.warnings.values()),
                 is_stopping=lambda: self._is_stopping,
                 limit_bytes=self._settings.storage_limit,
             )
@@ -330,7 +313,7 @@ class Node:
             named=self._settings.topic,
             ways=sync.ways_out.by_name,
             rates=self._rates,
-            log=self._log_peers,
+            log=self._journal.peers,
         )
         return Internet(addresses, sync=sync, bridges=bridges)
 
@@ -345,31 +328,6 @@ class Node:
         self._outside["sweeper"] = end
         self._watch.start()
         self._inside.callback(self._watch.stop)
-
-    def _log_store(self, event: str, **fields: Any) -> None:
-        """What the store tells of its database: shown as a warning as long as it is in trouble."""
-        if event == "store.failed":
-            self._warnings["store"] = f"nothing is stored: {fields['detail']}"
-            self._log.error(event, **fields)
-        else:
-            self._warnings.pop("store", None)
-            self._log.warning(event, **fields)
-
-    def _log_certificate(self, event: str, **fields: Any) -> None:
-        """What becomes of the public certificate's files; while they are of no use, a warning."""
-        if event == "certificate.failed":
-            self._warnings["https"] = f"the former certificate is shown on: {fields['detail']}"
-            self._log.warning(event, **fields)
-        else:
-            self._warnings.pop("https", None)
-            self._log.info(event, **fields)
-
-    def _log_peers(self, event: str, **fields: Any) -> None:
-        """What `sync` tells: with a traceback it is a defect, else an event as any other."""
-        if fields.get("exc_info"):
-            self._log.error(event, **fields)
-        else:
-            self._log.info(event, **fields)
 
     def _sweeper_ended(self, sweeper: asyncio.Task[None]) -> None:
         error = None if sweeper.cancelled() else sweeper.exception()
@@ -388,14 +346,6 @@ class Node:
             node_id = opened.identity.node_id
             archived = give_up(self._settings.data_dir, node_id, error.message)
             self._log.error("identity.lost", node_id=node_id, file=str(archived))
-
-    def _warn_of_settings(self, unknown_variables: tuple[str, ...]) -> None:
-        if self._clock.test_clock_in_use:
-            self._warnings["clock"] = f"{TEST_CLOCK_VARIABLE} moves this node's clocks"
-        for name in unknown_variables:
-            self._warnings[name] = f"the variable {name} is no setting and was not looked at"
-        for text in self._warnings.values():
-            self._log.warning("setting.warning", text=text)
 
     async def _end(self, part: str, ending: Ending, seconds: float) -> bool:
         try:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -31,7 +30,7 @@ from meshbox.node.setting_table import (
     default_data_dir,
 )
 from meshbox.node.setting_values import parse_path
-from meshbox.storage.cassandra.address import Access, ClusterAddress
+from meshbox.storage.cassandra.address import ClusterAddress
 
 CONFIG_VARIABLE: Final = "MESHBOX_CONFIG"
 
@@ -81,34 +80,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ids: str
     generations: tuple[str, ...]
     log_format: str
-
-
-def cassandra_access(settings: Settings) -> Access:
-    """How the keyspace that `store` names is used; `InvalidSetting` when it names none."""
-    if settings.store is None:
-        raise InvalidSetting(
-            "store is rocksdb, which needs no preparation",
-            hint="--store cassandra://HOST/KEYSPACE names a Cassandra",
-        )
-    return Access(
-        settings.store,
-        settings.cassandra_datacenter,
-        settings.cassandra_user,
-        settings.cassandra_password_file,
-        settings.cassandra_ca,
-    )
-
-
-@contextmanager
-def cassandra_driver() -> Iterator[None]:
-    """For what is imported within, and needs the driver: `InvalidSetting` where there is none."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise InvalidSetting(
-            f"store: the Cassandra driver is not installed ({error.name})",
-            hint="install meshbox[cassandra]",
-        ) from error
 
 
 class Origin(NamedTuple):

@@ -1,0 +1,69 @@
+"""What the parts tell: the level of each event, and for how long status warns of it."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+from meshbox.node.journal import Journal
+
+
+@pytest.fixture
+def heard() -> LogCapture:
+    return LogCapture()
+
+
+@pytest.fixture
+def journal(heard: LogCapture) -> Journal:
+    wrapper = structlog.make_filtering_bound_logger(logging.INFO)
+    return Journal(structlog.wrap_logger(None, processors=[heard], wrapper_class=wrapper))
+
+
+def levels(heard: LogCapture) -> list[tuple[str, str]]:
+    return [(entry["event"], entry["log_level"]) for entry in heard.entries]
+
+
+def test_a_store_in_trouble_is_a_warning_until_it_is_open_again(
+    journal: Journal, heard: LogCapture
+) -> None:
+    journal.store("store.failed", reason="store.failed", detail="the disk is full")
+    assert "the disk is full" in journal.warnings["store"]
+    journal.store("store.reopened", seconds=0.1)
+    assert journal.warnings == {}
+    assert levels(heard) == [("store.failed", "error"), ("store.reopened", "warning")]
+
+
+def test_a_certificate_of_no_use_is_a_warning_until_one_is_read(
+    journal: Journal, heard: LogCapture
+) -> None:
+    journal.certificate("certificate.failed", detail="it expired")
+    assert "it expired" in journal.warnings["https"]
+    journal.certificate("certificate.read")
+    assert journal.warnings == {}
+    assert levels(heard) == [("certificate.failed", "warning"), ("certificate.read", "info")]
+
+
+def test_only_a_defect_of_ours_is_an_error_among_what_peers_cause(
+    journal: Journal, heard: LogCapture
+) -> None:
+    journal.peers("peer.ended", reason="peer.lost")
+    journal.peers("peer.bug", exc_info=ValueError())
+    assert levels(heard) == [("peer.ended", "info"), ("peer.bug", "error")]
+
+
+def test_a_strange_start_is_warned_of_for_as_long_as_it_runs(
+    journal: Journal, heard: LogCapture
+) -> None:
+    journal.settings(test_clock_in_use=True, unknown_variables=("MESHBOX_HTPP",))
+    assert "MESHBOX_HTPP" in journal.warnings["MESHBOX_HTPP"]
+    assert "clocks" in journal.warnings["clock"]
+    assert levels(heard) == [("setting.warning", "warning")] * 2
+
+
+def test_an_ordinary_start_warns_of_nothing(journal: Journal, heard: LogCapture) -> None:
+    journal.settings(test_clock_in_use=False, unknown_variables=())
+    assert journal.warnings == {}
+    assert heard.entries == []
