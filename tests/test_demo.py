@@ -26,13 +26,14 @@ from scripts.demo_steps.processes import ProcessMesh
 from scripts.demo_steps.story import Story
 from scripts.demo_steps.tale import judge_content, judge_inventories
 from scripts.demo_steps.telling import Report, listed, spoken
+from tests.lab import require_lab
 from tests.node.processes import clean_environment
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "scripts/demo"
 DEMO_S_MAX = 100.0
 PROC = Path("/proc")
-ISLAND_STEPS = ["start", "find", "out", "back", "take over", "compare", "stop"]
+ISLAND_STEPS = ["start", "find", "out", "back", "take over", "come back", "compare", "stop"]
 STEPS = [
     *("start", "find", "deliver", "older apps", "kill", "go on", "catch up", "compare", "stop"),
 ]
@@ -100,10 +101,14 @@ def test_it_sees_all_of_it(tmp_path: Path) -> None:
     assert_nothing_left(tmp_path)
 
 
-def test_it_sees_islands_meet(tmp_path: Path) -> None:
-    status, out, err = run_demo(tmp_path, "--islands", "--json")
+@pytest.mark.parametrize(("options", "by"), [([], "namespaces"), (["--relays"], "processes")])
+def test_it_sees_islands_meet(tmp_path: Path, options: list[str], by: str) -> None:
+    if by == "namespaces":
+        require_lab()
+    status, out, err = run_demo(tmp_path, "--islands", *options, "--json")
     assert (status, err) == (0, "")
     document = json.loads(out)
+    assert document["by"] == by
     assert [step["name"] for step in document["steps"]] == ISLAND_STEPS
     measured = {step["name"]: step["measured"] for step in document["steps"]}
     assert measured["take over"]["alder_carried"] + measured["take over"]["ash_carried"] == 20
@@ -148,6 +153,7 @@ def test_it_is_short_and_plain_where_there_is_no_modern_terminal(tmp_path: Path)
         ["--block-sync", "west"],
         ["--patience", "0"],
         ["--islands", "--block-sync", "south"],
+        ["--relays"],
         ["--nonsense"],
     ],
 )

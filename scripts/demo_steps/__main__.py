@@ -14,13 +14,16 @@ from scripts.demo_steps import interrupts
 from scripts.demo_steps.compose import ComposeMesh
 from scripts.demo_steps.faults import DemoFailed, Interrupted
 from scripts.demo_steps.island_compose import IslandCompose
+from scripts.demo_steps.island_namespaces import IslandNamespaces
 from scripts.demo_steps.island_processes import IslandProcesses
 from scripts.demo_steps.island_story import IslandStory
+from scripts.demo_steps.islands import IslandMesh
 from scripts.demo_steps.mesh import NAMES, Mesh
 from scripts.demo_steps.processes import ProcessMesh
 from scripts.demo_steps.story import Story
 from scripts.demo_steps.tale import PATIENCE_S, Tale
 from scripts.demo_steps.telling import Report
+from scripts.lines.lab import unavailable
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -39,7 +42,7 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # A terminal need not know every sign.
-    report = Report(by="docker" if options.docker else "processes", as_json=options.json)
+    report = Report(by=_by(options), as_json=options.json)
     interrupts.listen()
     folder: Path | None = None
     mesh: Mesh | None = None
@@ -64,11 +67,19 @@ def main() -> int:
     return status
 
 
+def _by(options: argparse.Namespace) -> str:
+    """How the nodes are run."""
+    if options.docker:
+        return "docker"
+    in_namespaces = options.islands and not options.relays and unavailable() is None
+    return "namespaces" if in_namespaces else "processes"
+
+
 def _stage(options: argparse.Namespace, folder: Path, report: Report) -> tuple[Mesh, Tale]:
     """The nodes, not started yet, and the story that is told with them."""
     patience_s = options.patience
     if options.islands:
-        islands = IslandCompose(ROOT, folder) if options.docker else IslandProcesses(folder)
+        islands = _islands(options, folder, report)
         return islands, IslandStory(islands, report, patience_s=patience_s)
     mesh: Mesh = (
         ComposeMesh(ROOT, folder, blocked=options.block_sync)
@@ -76,6 +87,17 @@ def _stage(options: argparse.Namespace, folder: Path, report: Report) -> tuple[M
         else ProcessMesh(folder, blocked=options.block_sync)
     )
     return mesh, Story(mesh, report, patience_s=patience_s)
+
+
+def _islands(options: argparse.Namespace, folder: Path, report: Report) -> IslandMesh:
+    match report.by:
+        case "docker":
+            return IslandCompose(ROOT, folder)
+        case "namespaces":
+            return IslandNamespaces(folder)
+    if not options.relays:
+        report.note(f"No network namespaces here ({unavailable()}): lines are relays on loopback.")
+    return IslandProcesses(folder)
 
 
 def _clean_up(folder: Path | None, mesh: Mesh | None, report: Report, *, keep: bool) -> None:
@@ -99,6 +121,11 @@ def _options() -> argparse.Namespace:
         action="store_true",
         help="two islands and a mailbox on the internet, which goes and returns, instead",
     )
+    parser.add_argument(
+        "--relays",
+        action="store_true",
+        help="islands on loopback, also where network namespaces may be made",
+    )
     parser.add_argument("--docker", action="store_true", help="containers instead of processes")
     parser.add_argument("--json", action="store_true", help="one JSON document at the end")
     parser.add_argument("--keep", action="store_true", help="leave the nodes' folders and logs")
@@ -118,6 +145,8 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.islands and options.block_sync:
         parser.error("--block-sync is for the three of the other story")
+    if options.relays and (options.docker or not options.islands):
+        parser.error("--relays is for --islands by processes")
     if options.docker and options.keep:
         parser.error("--keep is for processes: containers leave no folder here")
     return options

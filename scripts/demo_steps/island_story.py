@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scripts.demo_steps.app import Messages, Reader, new_id, write
+from scripts.demo_steps.app import Messages, new_id, write
 from scripts.demo_steps.faults import DemoFailed
 from scripts.demo_steps.islands import ALL, HARBOUR, ISLAND_A, ISLAND_B, IslandMesh
 from scripts.demo_steps.tale import (
@@ -12,10 +12,7 @@ from scripts.demo_steps.tale import (
     SHOWN_CHARACTERS,
     Tale,
     answers,
-    bytes_of,
     each,
-    judge_content,
-    judge_inventories,
 )
 from scripts.demo_steps.telling import Report, spoken
 from scripts.demo_steps.waiting import Stopwatch, until
@@ -30,6 +27,8 @@ _PAUSE_S = 0.02
 class IslandStory(Tale):
     """Tells one run of the demo of islands."""
 
+    everyone = "all five"
+
     def __init__(self, mesh: IslandMesh, report: Report, *, patience_s: float = PATIENCE_S) -> None:
         super().__init__(mesh, report, ALL, patience_s=patience_s)
         self._islands = mesh
@@ -43,6 +42,7 @@ class IslandStory(Tale):
         self._await_cut()
         self._cross("beech", ISLAND_B, (HARBOUR, *ISLAND_A), "back")
         self._take_over()
+        self._come_back()
         self._compare()
         self._stop()
 
@@ -147,29 +147,11 @@ class IslandStory(Tale):
             messages |= write(new_id(), first=0, count=1)
         return messages
 
-    def _compare(self) -> None:
-        with self._report.step("compare") as step:
+    def _come_back(self) -> None:
+        with self._report.step("come back") as step:
             ready_ms = step.measured["alder_ready_ms"] = self._islands.start_again("alder")
-            self._await(self._sent, ALL, step)
-            for name in ALL:
-                reader = Reader(name, self._topic, self._islands.http)
-                reader.poll_all()
-                judge_content(reader, self._sent)
-            inventories = {name: self._islands.inventory(name) for name in ALL}
-            judge_inventories(inventories, self._sent)
-            step.measured |= {"messages": len(self._sent), "bytes": bytes_of(self._sent)}
-            digest = str(inventories[HARBOUR]["digest"])[:SHOWN_CHARACTERS]
+            after_ms = self._await(self._sent, ("alder",), step)
             self._report.seen(
-                f"alder was started again (ready after {spoken(ready_ms)}). Everything was read "
-                f"back at all five and compared: {len(self._sent)} messages, byte for byte what "
-                f"was stored, and their digests are equal ({digest}…)."
+                f"alder was started again: ready after {spoken(ready_ms)}, and all that it had "
+                f"missed readable {each(after_ms)}."
             )
-
-    def _stop(self) -> None:
-        with self._report.step("stop") as step:
-            watch = Stopwatch()
-            for name, status in self._islands.stop().items():
-                if status != 0:
-                    raise DemoFailed(f"{name} ended with exit status {status}", node=name)
-            step.measured["stopped_ms"] = watch.ms
-            self._report.seen(f"All five stopped cleanly when asked, within {spoken(watch.ms)}.")

@@ -107,6 +107,10 @@ class ProcessMesh:
         options = ["--mesh", self._mesh_name, "--interface", "127.0.0.1"]
         return [*options, "--sync", "off", "--no-mdns"] if name == self._blocked else options
 
+    def _command(self, name: str) -> list[str]:
+        """The command that a node is, without its options."""
+        return [sys.executable, "-m", "meshbox", "run"]
+
     def _start(self, options: Mapping[str, list[str]]) -> dict[str, float]:
         """Starts nodes, each with its options, and waits until all are ready."""
         watch = Stopwatch()
@@ -127,7 +131,7 @@ class ProcessMesh:
         return took_ms
 
     def _spawn(self, name: str, options: list[str]) -> None:
-        command = [sys.executable, "-m", "meshbox", "run"]
+        command = self._command(name)
         command += ["--data-dir", str(self.folder_of(name)), *_LISTENERS, *options]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MESHBOX_")}
         with (

@@ -5,7 +5,7 @@ Each step either tells what was seen, with its times, or raises `DemoFailed` wit
 
 from __future__ import annotations
 
-from scripts.demo_steps.app import OLDER, Messages, Reader, new_id, write
+from scripts.demo_steps.app import OLDER, Messages, new_id, write
 from scripts.demo_steps.faults import DemoFailed
 from scripts.demo_steps.mesh import NAMES, Mesh
 from scripts.demo_steps.tale import (
@@ -13,10 +13,7 @@ from scripts.demo_steps.tale import (
     SHOWN_CHARACTERS,
     Tale,
     answers,
-    bytes_of,
     each,
-    judge_content,
-    judge_inventories,
 )
 from scripts.demo_steps.telling import Report, spoken
 from scripts.demo_steps.waiting import Stopwatch
@@ -24,6 +21,8 @@ from scripts.demo_steps.waiting import Stopwatch
 
 class Story(Tale):
     """Tells one run of the demo on a mesh."""
+
+    everyone = "all three"
 
     def __init__(self, mesh: Mesh, report: Report, *, patience_s: float = PATIENCE_S) -> None:
         super().__init__(mesh, report, NAMES, patience_s=patience_s)
@@ -141,29 +140,3 @@ class Story(Tale):
                 f"It had caught up on the 200 that it missed {spoken(after_ms['south'])} after it "
                 f"was ready; its own 20 were readable {each(back_ms)}."
             )
-
-    def _compare(self) -> None:
-        with self._report.step("compare") as step:
-            for name in NAMES:
-                reader = Reader(name, self._topic, self._mesh.http)
-                reader.poll_all()
-                judge_content(reader, self._sent)
-            inventories = {name: self._mesh.inventory(name) for name in NAMES}
-            judge_inventories(inventories, self._sent)
-            size = bytes_of(self._sent)
-            step.measured |= {"messages": len(self._sent), "bytes": size}
-            digest = str(inventories["north"]["digest"])[:SHOWN_CHARACTERS]
-            self._report.seen(
-                f"Everything was read back at each of them and compared: {len(self._sent)} "
-                f"messages, {size / 1000:.0f} kB, byte for byte what the apps had stored; and "
-                f"their own digests of all they hold are equal ({digest}…)."
-            )
-
-    def _stop(self) -> None:
-        with self._report.step("stop") as step:
-            watch = Stopwatch()
-            for name, status in self._mesh.stop().items():
-                if status != 0:
-                    raise DemoFailed(f"{name} ended with exit status {status}", node=name)
-            step.measured["stopped_ms"] = watch.ms
-            self._report.seen(f"All three stopped cleanly when asked, within {spoken(watch.ms)}.")

@@ -27,16 +27,20 @@ _FIND_PAUSE_S = 0.02
 class Tale:
     """One run of the demo on the nodes `names` of a mesh."""
 
+    everyone: str
+    """Their number, for the reader: "all three"."""
+
     def __init__(
         self, mesh: Mesh, report: Report, names: Iterable[str], *, patience_s: float = PATIENCE_S
     ) -> None:
         self._mesh = mesh
         self._report = report
+        self._names = tuple(names)
         self._patience_s = patience_s
         self._topic = new_id()
         self._ids: dict[str, str] = {}
         self._sent: Messages = {}
-        self._readers = {name: Reader(name, self._topic, mesh.http) for name in names}
+        self._readers = {name: Reader(name, self._topic, mesh.http) for name in self._names}
 
     def tell(self) -> None:
         """All steps. Raises `DemoFailed` at the first thing that was not seen."""
@@ -103,6 +107,35 @@ class Tale:
                 reason = f"after {self._patience_s:g} s {late.name} has {late.count(messages)}"
                 raise DemoFailed(f"{reason} of {len(messages)} messages", node=late.name)
             time.sleep(PAUSE_S)
+
+    def _compare(self) -> None:
+        with self._report.step("compare") as step:
+            for name in self._names:
+                reader = Reader(name, self._topic, self._mesh.http)
+                reader.poll_all()
+                judge_content(reader, self._sent)
+            inventories = {name: self._mesh.inventory(name) for name in self._names}
+            judge_inventories(inventories, self._sent)
+            size = bytes_of(self._sent)
+            step.measured |= {"messages": len(self._sent), "bytes": size}
+            digest = str(inventories[self._names[0]]["digest"])[:SHOWN_CHARACTERS]
+            self._report.seen(
+                f"Everything was read back at {self.everyone} and compared: {len(self._sent)} "
+                f"messages, {size / 1000:.0f} kB, byte for byte what the apps had stored; and "
+                f"their own digests of all they hold are equal ({digest}…)."
+            )
+
+    def _stop(self) -> None:
+        with self._report.step("stop") as step:
+            watch = Stopwatch()
+            for name, status in self._mesh.stop().items():
+                if status != 0:
+                    raise DemoFailed(f"{name} ended with exit status {status}", node=name)
+            step.measured["stopped_ms"] = watch.ms
+            self._report.seen(
+                f"{self.everyone.capitalize()} stopped cleanly when asked, within "
+                f"{spoken(watch.ms)}."
+            )
 
 
 def judge_content(reader: Reader, sent: Messages) -> None:

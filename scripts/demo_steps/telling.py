@@ -52,7 +52,7 @@ class Report:
 
     def __init__(self, *, by: str, as_json: bool) -> None:
         self.failure: Failure | None = None
-        self._by = by
+        self.by = by
         self._as_json = as_json
         self._steps: list[Step] = []
         self._watch = Stopwatch()
@@ -91,7 +91,7 @@ class Report:
             document = {
                 "schema": SCHEMA,
                 "ok": self.failure is None,
-                "by": self._by,
+                "by": self.by,
                 "ms": self._watch.ms,
                 "steps": [asdict(step) for step in self._steps],
                 "failure": asdict(self.failure) if self.failure else None,

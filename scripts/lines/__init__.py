@@ -1,4 +1,7 @@
-"""Lines to the internet that can be cut, healed and slowed, for demos, benchmarks and tests.
+"""Lines that can be cut, healed and slowed, for demos, benchmarks and tests.
 
-Only the standard library is used, and no right of the system is needed: a line is a TCP relay.
+A line to the internet is a TCP relay (line.py), which needs no right of the system. Where network
+namespaces may be made, machines can have wires of their own instead (lab.py).
+
+Only the standard library is used.
 """

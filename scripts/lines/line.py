@@ -97,9 +97,8 @@ class Line:
 
     async def _connected(self, near: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
         self._writers.add(out)
-        host, _, port = self._target.rpartition(":")
         try:
-            far, into = await asyncio.open_connection(host.strip("[]"), int(port))
+            far, into = await self._reach()
         except OSError:
             self._drop(out)
             return
@@ -110,6 +109,11 @@ class Line:
             await asyncio.gather(self._relay(near, into), self._relay(far, out))
         finally:
             self._drop(out, into)
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the target. `OSError`."""
+        host, _, port = self._target.rpartition(":")
+        return await asyncio.open_connection(host.strip("[]"), int(port))
 
     def _drop(self, *writers: asyncio.StreamWriter) -> None:
         for writer in writers:

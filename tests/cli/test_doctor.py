@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from scripts.lines.lab import Lab
 from tests.interop.avahi import avahi_on
-from tests.lab import Lab, require_lab
+from tests.lab import require_lab
 from tests.node.processes import MESHBOX, RunningNode, clean_environment, meshbox
 
 PORTS_OFF = ("--http", "off", "--https", "off", "--sync", "off", "--admin", "off")

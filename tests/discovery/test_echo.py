@@ -11,7 +11,8 @@ import pytest
 from meshbox.core.errors import DiscoveryFailed
 from meshbox.discovery.echo import listen_for_echo
 from meshbox.discovery.interfaces import Interface, choose, read_interfaces
-from tests.lab import Lab, require_lab
+from scripts.lines.lab import Lab
+from tests.lab import require_lab
 
 LISTENER = """
 import asyncio

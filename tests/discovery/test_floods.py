@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from meshbox.discovery.discovery import CLONES_TOLD_MAX
+from scripts.lines.lab import Lab
 from tests.discovery.test_namespaces import IDS, ROOT, Line, Speaker, hosts, speaking
-from tests.lab import Lab, require_lab
+from tests.lab import require_lab
 
 pytestmark = [pytest.mark.usefixtures("_needs_lab"), pytest.mark.xdist_group("floods")]
 

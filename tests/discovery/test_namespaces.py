@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from meshbox.core.ids import NodeId, node_id_of
-from tests.lab import Lab, require_lab
+from scripts.lines.lab import Lab
+from tests.lab import require_lab
 
 pytestmark = pytest.mark.usefixtures("_needs_lab")
 

@@ -9,7 +9,8 @@ import pytest
 
 from meshbox.discovery import network_watch
 from meshbox.discovery.network_watch import watch_network
-from tests.lab import Lab, require_lab
+from scripts.lines.lab import Lab
+from tests.lab import require_lab
 
 WATCHER = """
 import asyncio

@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 from meshbox.discovery.routes import read_networks, source_address
-from tests.lab import Lab, require_lab
+from scripts.lines.lab import Lab
+from tests.lab import require_lab
 
 READER = """
 from meshbox.discovery.routes import read_networks, read_routes

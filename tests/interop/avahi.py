@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts.demo_steps.waiting import until
-from tests.lab import Lab
+from scripts.lines.lab import Lab
 
 STARTED_S_MAX = 20.0
 

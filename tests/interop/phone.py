@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.lab import Lab
+from scripts.lines.lab import Lab
 
 SOURCES = Path(__file__).parent / "phones"
 BUILD_S_MAX = 540

@@ -11,9 +11,10 @@ import pytest
 
 from meshbox.core.ids import node_id_of
 from meshbox.discovery.swarm.packet import label_of
+from scripts.lines.lab import Lab
 from tests.discovery.test_namespaces import Line, speaking
 from tests.interop.phone import Age, Phone, build
-from tests.lab import Lab, require_lab
+from tests.lab import require_lab
 
 pytestmark = [
     pytest.mark.usefixtures("_needs_lab"),

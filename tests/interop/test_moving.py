@@ -16,9 +16,10 @@ import pytest
 from meshbox.core.ids import NodeId
 from meshbox.discovery.swarm.packet import label_of
 from scripts.demo_steps.waiting import until
+from scripts.lines.lab import Lab
 from tests.interop.phone import Phone, build
 from tests.interop.test_phones import Programs, browsers, name_for, node_on
-from tests.lab import Lab, require_lab
+from tests.lab import require_lab
 from tests.node.processes import RunningNode
 
 pytestmark = [

@@ -19,10 +19,11 @@ import pytest
 from meshbox.core.ids import NodeId
 from meshbox.discovery.swarm.packet import answer, label_of, query
 from scripts.demo_steps.waiting import Stopwatch, until
+from scripts.lines.lab import Lab
 from tests.discovery.swarm.captured import ANSWER_060, ANSWER_065, LABEL, TYPE
 from tests.interop.avahi import avahi_on
 from tests.interop.phone import Age, Phone, build
-from tests.lab import Lab, require_lab
+from tests.lab import require_lab
 from tests.node.processes import RunningNode, start_node
 
 SOAK_S = float(os.environ.get("MESHBOX_SOAK_S", "150"))

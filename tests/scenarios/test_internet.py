@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from meshbox.cli.running_node import ask
-from tests.lab import Lab, require_lab
+from scripts.lines.lab import Lab
+from tests.lab import require_lab
 from tests.node.processes import RunningNode, start_node
 
 RETURN_S_MAX = 3.0

@@ -1,6 +1,6 @@
 """Real nodes on machines of their own, on wires that are cut: found, equal, cut off, caught up.
 
-Machines are network namespaces (tests/lab.py). Times are recorded as properties of the test
+Machines are network namespaces (scripts/lines/lab.py). Times are recorded as properties of the test
 reports; what is asserted are the promises: found, and followed, in 2 s, a lost peer noticed in
 10 s.
 """
@@ -21,7 +21,8 @@ import pytest
 
 from meshbox.cli.running_node import WORK_TIMEOUT_S, ask
 from scripts.demo_steps.waiting import Stopwatch, until
-from tests.lab import Lab, require_lab
+from scripts.lines.lab import Lab
+from tests.lab import require_lab
 from tests.node.processes import RunningNode, start_node
 
 pytestmark = [pytest.mark.usefixtures("_needs_lab"), pytest.mark.timeout(240)]

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from meshbox.cli.running_node import ask
-from tests.lab import Lab, require_lab
+from scripts.lines.lab import Lab
+from tests.lab import require_lab
 from tests.node.processes import RunningNode, start_node
 
 RATE = "64kbit"

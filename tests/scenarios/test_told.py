@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from scripts.demo_steps.waiting import Stopwatch, until
-from tests.lab import Lab, require_lab
+from scripts.lines.lab import Lab
+from tests.lab import require_lab
 from tests.scenarios.test_lan import Machine, Record, connected, end, equal, kill, write
 
 pytestmark = [pytest.mark.usefixtures("_needs_lab"), pytest.mark.timeout(120)]
