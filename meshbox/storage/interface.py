@@ -107,7 +107,11 @@ class Deposit(NamedTuple):
     notes: Sequence[Note] = ()
     whole: bool = True
     """Refuse the whole deposit (`TooManyRanges`, `StoreFull`) rather than a part of it: so a
-    client's request. A peer's blobs (False) are answered one by one."""
+    client's request. A peer's blobs (False) are answered one by one.
+
+    A client's are as old when they are stored as at the call: that a machine slept between must not
+    shorten what is acknowledged. (In a Cassandra, where node time is the wall clock, they are
+    as old as it says.)"""
 
 
 class Outcome(Enum):

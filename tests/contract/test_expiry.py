@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from meshbox.core.ids import Namespace, Topic
-from meshbox.core.limits import LOG_RANGES_EMPTY_MAX, SWEEP_LOGS_MAX
+from meshbox.core.limits import BLOB_CHUNK_BYTES, LOG_RANGES_EMPTY_MAX, SWEEP_LOGS_MAX
 from meshbox.core.ranges import SeqRanges
-from meshbox.core.retention import RETENTION_MIN_MS
+from meshbox.core.retention import BUCKET_MS, RETENTION_MIN_MS
 from meshbox.storage.interface import MailboxStore, Outcome
 from tests.contract.harness import FolderHarness, Harness
 from tests.contract.material import (
@@ -24,6 +26,7 @@ from tests.contract.material import (
     put_one,
     record,
     sweep,
+    turns,
     whole_feed,
 )
 
@@ -205,3 +208,43 @@ async def test_retention_is_that_of_now(harness: Harness) -> None:
     assert store.retention.due(bucket, store.now_ms())
     await sweep(store)
     assert store.retention.due(bucket, 0)
+
+
+async def test_what_waited_for_its_turn_is_no_older_for_that(folder: FolderHarness) -> None:
+    """The machine slept between: what is acknowledged lives for a week from then on."""
+    store = await folder.open()
+    storing = asyncio.create_task(put_one(store, blob(store, 0)))
+    aged = asyncio.create_task(put_one(store, blob(store, 1, age_ms=DAY_MS)))
+    sent = asyncio.create_task(put(store, blob(store, 2), whole=False))
+    await asyncio.sleep(0)
+    folder.clock.advance(8 * DAY_MS)
+    assert await storing is await aged is Outcome.STORED
+    assert await sent == (Outcome.EXPIRED,), "a peer's goes on ageing"
+    first, second = await held(store)
+    assert first.stamp_ms == store.now_ms()
+    assert second.stamp_ms == store.now_ms() - DAY_MS
+    folder.clock.advance(7 * DAY_MS - BUCKET_MS)
+    assert sorted(await contents(store)) == [0]
+    folder.clock.advance(BUCKET_MS)
+    assert await contents(store) == {}
+
+
+@pytest.mark.parametrize("passed_ms", [BUCKET_MS, 8 * DAY_MS])
+@pytest.mark.parametrize("waited", [1, 3, 5, 7])
+async def test_nor_is_a_large_one_of_which_some_was_written(
+    folder: FolderHarness, passed_ms: int, waited: int
+) -> None:
+    store = await folder.open()
+    data = b"x" * (3 * BLOB_CHUNK_BYTES)
+    storing = asyncio.create_task(put_one(store, blob(store, 0, data)))
+    await turns(waited)
+    assert not storing.done()
+    folder.clock.advance(passed_ms)
+    await sweep(store)
+    assert await storing is Outcome.STORED
+    assert await contents(store) == {0: data}
+    folder.clock.advance(7 * DAY_MS - BUCKET_MS)
+    assert await contents(store) == {0: data}
+    folder.clock.advance(BUCKET_MS)
+    await sweep(store)
+    assert await contents(store) == {}

@@ -321,7 +321,7 @@ def test_a_deposit_does_not_count_on_chunks_that_another_of_its_group_removes() 
     def deposit(seq: int, blob_class: BlobClass, *, chunked: bool) -> PreparedDeposit:
         header = Header(chunked, blob_class, 0, 0, 2**21 if chunked else 1, origin, b"h" * 32)
         prepared = PreparedBlob(LOG, LOG.key, seq, bucket, header, b"" if chunked else b"x")
-        return PreparedDeposit((prepared,), (), (), (), True, 0)
+        return PreparedDeposit((prepared,), (), (), (), True, 0, 0)
 
     first = deposit(1, BlobClass.OPAQUE, chunked=False)
     second = deposit(top, BlobClass.VERIFIED, chunked=True)
@@ -357,7 +357,12 @@ async def test_no_chunk_is_written_into_a_bucket_that_was_swept() -> None:
     harness = MemoryHarness()
     store = await harness.open()
     storing = asyncio.create_task(
-        put(store, blob(store, 0, bytes(9 * 2**20), age_ms=6 * DAY_MS), blob(store, 1))
+        put(
+            store,
+            blob(store, 0, bytes(9 * 2**20), age_ms=6 * DAY_MS),
+            blob(store, 1),
+            whole=False,
+        )
     )
     await until_chunks(harness, 2)
     harness.clock.advance(DAY_MS)

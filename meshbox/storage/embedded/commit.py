@@ -36,6 +36,7 @@ from meshbox.storage.embedded.disk import Disk
 from meshbox.storage.embedded.eviction import Eviction, Incoming
 from meshbox.storage.embedded.loading import load, newcomers
 from meshbox.storage.embedded.planning import GroupPlan, PreparedDeposit
+from meshbox.storage.embedded.preparing import planned_at
 from meshbox.storage.embedded.trial import ChunksMissing
 from meshbox.storage.interface import Outcome
 from meshbox.storage.keyvalue import Batch
@@ -288,14 +289,15 @@ class Writer:
 
     def _plan(self, group: Sequence[_Waiting]) -> tuple[Changes | None, list[_Answer]]:
         database = self._database
-        due_through = database.time.due_through()
-        known = load(database, [item.deposit for item in group], due_through=due_through)
+        now_ms, due_through = database.time.now_ms(), database.time.due_through()
+        deposits = [planned_at(item.deposit, now_ms) for item in group]
+        known = load(database, deposits, due_through=due_through)
         room = self._eviction.room_left()
         plan = GroupPlan(known, database.counts, due_through=due_through, room=room)
         answers: list[_Answer] = []
-        for item in group:
+        for item, deposit in zip(group, deposits, strict=True):
             try:
-                answers.append((item.answer, plan.add(item.deposit)))
+                answers.append((item.answer, plan.add(deposit)))
             except (TooManyRanges, StoreFull, ChunksMissing) as error:
                 answers.append((item.answer, error))
         changes = plan.finish()

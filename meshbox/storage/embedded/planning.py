@@ -40,6 +40,8 @@ class PreparedDeposit(NamedTuple):
     whole: bool
     bytes: int
     """Bytes of the blobs that are not in chunks."""
+    prepared_ms: int
+    """Node time at which the blobs are as old as their stamps say."""
 
     @property
     def footprint_bytes(self) -> int:

@@ -23,7 +23,29 @@ async def prepare(deposit: Deposit, *, now_ms: int) -> PreparedDeposit:
         tuple(put_note(note, bucket=bucket_of(now_ms)) for note in deposit.notes),
         deposit.whole,
         sum(len(blob.data) for blob in blobs),
+        now_ms,
     )
+
+
+def planned_at(deposit: PreparedDeposit, now_ms: int) -> PreparedDeposit:
+    """The deposit as it is planned at `now_ms`: what a client stores is as old as when it came.
+
+    A machine that slept between would else acknowledge what is due at once, or soon. What a peer
+    sent goes on ageing, and within a bucket nothing changes when it is due. Chunks of a large blob
+    lie under its bucket, and have to be written anew.
+    """
+    if not deposit.whole or bucket_of(now_ms) == bucket_of(deposit.prepared_ms):
+        return deposit
+    waited_ms = now_ms - deposit.prepared_ms
+    blobs = tuple(_younger(blob, waited_ms) for blob in deposit.blobs)
+    return deposit._replace(blobs=blobs, prepared_ms=now_ms)
+
+
+def _younger(blob: PreparedBlob, span_ms: int) -> PreparedBlob:
+    stamp_ms = bucket_start_ms(blob.bucket) + blob.header.offset_ms + span_ms
+    bucket = bucket_of(stamp_ms)
+    header = blob.header._replace(offset_ms=stamp_ms - bucket_start_ms(bucket))
+    return blob._replace(bucket=bucket, header=header)
 
 
 def _prepared(blob: NewBlob, key: LogKey, content_hash: bytes, stamp_ms: int) -> PreparedBlob:

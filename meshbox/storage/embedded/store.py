@@ -30,7 +30,7 @@ from meshbox.storage.embedded.notes import read_notes
 from meshbox.storage.embedded.opening import Opened, open_database
 from meshbox.storage.embedded.pending import Pending
 from meshbox.storage.embedded.planning import PreparedDeposit
-from meshbox.storage.embedded.preparing import prepare
+from meshbox.storage.embedded.preparing import planned_at, prepare
 from meshbox.storage.embedded.reads import Bounds, read_page, read_part
 from meshbox.storage.embedded.refill import put_on_list, read_list
 from meshbox.storage.embedded.release import Release
@@ -384,9 +384,14 @@ class EmbeddedStore:
     async def _commit_chunked(
         self, prepared: PreparedDeposit, deposit: Deposit
     ) -> tuple[Outcome, ...]:
-        """Chunks first, then the deposit; again when another deposit removed them in between."""
+        """Chunks first, then the deposit; again when another deposit removed them in between, or
+        time moved it to another bucket."""
         await self._make_room_ahead(prepared)
         for _ in range(_STAGINGS_MAX):
+            moved = planned_at(prepared, self.now_ms())
+            if moved is not prepared:
+                self._drop_chunks(prepared)
+                prepared = moved
             try:
                 await write_chunks(
                     self._database, prepared, deposit.blobs, write=self._writer.write_ahead
