@@ -16,7 +16,7 @@ from meshbox.core.limits import (
     IDLE_POLLS_COUNT_MAX,
 )
 from meshbox.http_api.exchange import Answer
-from meshbox.mailbox.mailbox import FetchPlan, Mailbox, TopicRecords
+from meshbox.mailbox.planner import FetchPlan, FetchPlanner, TopicRecords
 
 _RECORD_BYTES = 1_000
 """About the bytes of an ordinary log's record, which the store may have forgotten."""
@@ -26,8 +26,8 @@ _RUN_BYTES = 300
 class IdlePolls:
     """The remembered answers of one API generation."""
 
-    def __init__(self, mailbox: Mailbox) -> None:
-        self._mailbox = mailbox
+    def __init__(self, planner: FetchPlanner) -> None:
+        self._planner = planner
         self._known = BoundedCache[bytes, tuple[Answer, tuple[TopicRecords, ...]]](
             count_max=IDLE_POLLS_COUNT_MAX, weight_max=IDLE_POLLS_BYTES_MAX
         )
@@ -38,7 +38,7 @@ class IdlePolls:
         if known is None:
             return None
         answer, basis = known
-        if await self._mailbox.is_current(basis):
+        if await self._planner.is_current(basis):
             return answer
         self._known.discard(body)
         return None

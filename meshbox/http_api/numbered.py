@@ -10,7 +10,8 @@ from meshbox.http_api.idle_polls import IdlePolls
 from meshbox.http_api.settings import IdRule
 from meshbox.http_api.waiting import wait_seconds
 from meshbox.mailbox.deposit import check_counts
-from meshbox.mailbox.mailbox import FetchAnswer, FetchPlan, Mailbox, Watermarks
+from meshbox.mailbox.mailbox import FetchAnswer, Mailbox, Watermarks
+from meshbox.mailbox.planner import FetchPlan
 from meshbox.wire.json_logs import (
     BlobTree,
     Dialect,
@@ -29,7 +30,7 @@ class NumberedLogs:
         self._mailbox = mailbox
         self._ids = ids
         self._dialect = dialect
-        self._idle_polls = IdlePolls(mailbox)
+        self._idle_polls = IdlePolls(mailbox.planner)
 
     async def store(self, exchange: Exchange, tree: BlobTree) -> Watermarks:
         """Stores what `tree` has, all or nothing; the watermarks afterwards."""
@@ -65,7 +66,7 @@ class NumberedLogs:
         return answer
 
     async def _get_now(self, exchange: Exchange, heights: HeightTree) -> tuple[FetchPlan, Answer]:
-        plan = await self._mailbox.plan(heights, bytes_max=exchange.page_bytes_max())
+        plan = await self._mailbox.planner.plan(heights, bytes_max=exchange.page_bytes_max())
         await exchange.lend_answer(plan.bytes_bound)
         answer = await self._mailbox.read(plan)
         return plan, Answer(200, _encoded(answer, self._dialect))

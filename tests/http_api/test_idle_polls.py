@@ -17,6 +17,7 @@ from meshbox.http_api.exchange import Answer
 from meshbox.http_api.idle_polls import IdlePolls
 from meshbox.mailbox.deposit import ClientBlob
 from meshbox.mailbox.mailbox import Mailbox
+from meshbox.mailbox.sweeping import sweep
 from meshbox.storage.memory import MemoryKeyValue
 from tests.clocks import ManualClock
 from tests.http_api.serving import Service, serving
@@ -55,7 +56,7 @@ def test_it_is_answered_as_if_nothing_were_remembered(steps: Sequence[object]) -
         clock, filling = ManualClock(), Hold()
         async with opened_store(MemoryKeyValue(), clock=clock) as store:
             mailbox = Mailbox(store, node_key=NODE_KEY, tag_salt=b"salt", filling=filling)
-            remembering = IdlePolls(mailbox)
+            remembering = IdlePolls(mailbox.planner)
             asked: list[dict[str, dict[str, int]]] = []
             for at, step in enumerate(steps):
                 filling.below = 2 if at % 2 else None
@@ -67,7 +68,7 @@ def test_it_is_answered_as_if_nothing_were_remembered(steps: Sequence[object]) -
                 elif isinstance(step, int):
                     clock.advance(step * BUCKET_MS)
                 else:
-                    await mailbox.sweep()
+                    await sweep(store)
                 for heights in asked:
                     await ask(remembering, mailbox, heights)
 
@@ -78,7 +79,7 @@ async def ask(remembering: IdlePolls, mailbox: Mailbox, heights: dict[str, dict[
     """Asks both ways, and remembers."""
     body = json.dumps(heights).encode()
     known = await remembering.answer(body)
-    plan = await mailbox.plan(heights)
+    plan = await mailbox.planner.plan(heights)
     fresh = Answer(200, repr((await mailbox.read(plan))._replace(topics=list(heights))).encode())
     assert known is None or known == fresh
     remembering.remember(body, plan, fresh)
@@ -86,8 +87,8 @@ async def ask(remembering: IdlePolls, mailbox: Mailbox, heights: dict[str, dict[
 
 async def test_a_poll_with_nothing_new_is_remembered_until_there_is(service: Service) -> None:
     await service.post("/blips/store", {"blips": {"t": {"a": {"0": ""}}}})
-    idle = IdlePolls(service.mailbox)
-    plan = await service.mailbox.plan({"t": {"a": 0}})
+    idle = IdlePolls(service.mailbox.planner)
+    plan = await service.mailbox.planner.plan({"t": {"a": 0}})
     answer = Answer(200, b"nothing")
     idle.remember(b"poll", plan, answer)
     for _ in range(2):
@@ -123,9 +124,9 @@ async def test_what_is_remembered_is_bounded(service: Service) -> None:
     blobs = [ClientBlob("t", f"{n}", 0, b"") for n in range(IDLE_POLL_LOGS_MAX + 1)]
     await service.mailbox.deposit(blobs, client="")
     heights = {f"{n}": 0 for n in range(IDLE_POLL_LOGS_MAX + 1)}
-    assert (await service.mailbox.plan({"t": heights})).basis is None
-    plan = await service.mailbox.plan({"u": {}})
-    idle = IdlePolls(service.mailbox)
+    assert (await service.mailbox.planner.plan({"t": heights})).basis is None
+    plan = await service.mailbox.planner.plan({"u": {}})
+    idle = IdlePolls(service.mailbox.planner)
     answer = Answer(200, bytes(IDLE_POLLS_BYTES_MAX // 4))
     large = bytes(IDLE_POLL_BYTES_MAX + 1)
     idle.remember(large, plan, answer)

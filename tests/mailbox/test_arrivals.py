@@ -15,6 +15,7 @@ from meshbox.core.ids import LogId, parse_topic
 from meshbox.core.limits import WAITED_NAMES_MAX, WAITERS_MAX
 from meshbox.mailbox.arrivals import Arrivals
 from meshbox.mailbox.mailbox import Mailbox
+from meshbox.mailbox.sweeping import sweep
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.memory import MemoryKeyValue
 from tests.clocks import ManualClock
@@ -102,11 +103,13 @@ async def test_an_unsequenced_message_of_the_topic_wakes_nobody(mailbox: Mailbox
     await soon(client)
 
 
-async def test_a_sweep_wakes_nobody(mailbox: Mailbox, clock: ManualClock) -> None:
+async def test_a_sweep_wakes_nobody(
+    mailbox: Mailbox, store: EmbeddedStore, clock: ManualClock
+) -> None:
     await put(mailbox, ("t", "a", 0, b"x"))
     client = await waiting(mailbox, t={"a": 0})
     clock.advance(8 * material.DAY_MS)
-    assert (await mailbox.sweep()).blobs == 1
+    assert (await sweep(store)).blobs == 1
     await settle(mailbox)
     assert not client.done()
     await put(mailbox, ("t", "a", 1, b"x"))

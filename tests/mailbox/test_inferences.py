@@ -39,8 +39,10 @@ from meshbox.core.filling import NothingFilling
 from meshbox.core.limits import LOG_RANGES_MAX
 from meshbox.mailbox.deposit import ClientBlob
 from meshbox.mailbox.mailbox import FetchAnswer, Mailbox
+from meshbox.mailbox.sweeping import sweep
 from tests.clocks import ManualClock
 from tests.contract.material import DAY_MS
+from tests.mailbox.asking import fetch
 from tests.mailbox.stores import NODE_KEY, new_key_value, opened_store
 
 T = TypeVar("T")
@@ -179,7 +181,7 @@ class Conversation(RuleBasedStateMachine):
             self.known.expired.setdefault(log, set()).update(blobs)
         self.known.held.clear()
         if swept:
-            self.run(self.mailbox.sweep())
+            self.run(sweep(self.store))
 
     def teardown(self) -> None:
         if not hasattr(self, "loop"):
@@ -232,7 +234,7 @@ class Conversation(RuleBasedStateMachine):
         `growing`: meanwhile that log gets numbers from that one on. Then nothing is uploaded.
         """
         heights = phone.heights()
-        answer = await self.mailbox.fetch(heights, blobs_max=blobs_max, bytes_max=bytes_max)
+        answer = await fetch(self.mailbox, heights, blobs_max=blobs_max, bytes_max=bytes_max)
         if growing is None:
             self.check_new(phone, answer, blobs_max=blobs_max)
         missing = {Log(log.topic, log.author): list(seqs) for log, seqs in answer.missing.items()}

@@ -63,7 +63,7 @@ async def test_the_sweeper_sweeps_at_once_and_again(
 ) -> None:
     await fill(mailbox)
     clock.advance(RETENTION_MAX_MS)
-    sweeper = asyncio.create_task(mailbox.run_sweeper(interval_ms=1))
+    sweeper = asyncio.create_task(run_sweeper(store, interval_ms=1))
     for name in "bcd":
         while (await store.statistics()).blobs:
             await asyncio.sleep(0)
@@ -93,7 +93,7 @@ async def test_a_busy_store_is_swept_the_next_time(clock: ManualClock) -> None:
         await fill(mailbox)
         clock.advance(RETENTION_MAX_MS)
         key_value.refusals = 3
-        sweeper = asyncio.create_task(mailbox.run_sweeper(interval_ms=1))
+        sweeper = asyncio.create_task(run_sweeper(store, interval_ms=1))
         while (await store.statistics()).blobs:
             assert not sweeper.done()
             await asyncio.sleep(0)

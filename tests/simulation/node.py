@@ -20,6 +20,8 @@ from meshbox.core.retention import RETENTION_MAX_MS
 from meshbox.core.room import Allocation
 from meshbox.identity.key import Identity
 from meshbox.mailbox.mailbox import Mailbox
+from meshbox.mailbox.sweeping import run_sweeper
+from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.sync.service import SyncService
 from tests.clocks import BUILD_DATE_MS
 from tests.simulation.checks import MachineWatch
@@ -130,7 +132,7 @@ class Machine:
         )
         self.process = Process(owner, store, sync, mailbox)
         await sync.start(self.host.endpoint)
-        owner.start(self._keep_house(mailbox))
+        owner.start(self._keep_house(store))
         owner.start(self._notice_loss(sync))
         for peer in self.peers.values():
             self.knows(peer)
@@ -186,9 +188,9 @@ class Machine:
         self._network.unplug(self.host)
         owner.kill()
 
-    async def _keep_house(self, mailbox: Mailbox) -> None:
+    async def _keep_house(self, store: EmbeddedStore) -> None:
         try:
-            await mailbox.run_sweeper()
+            await run_sweeper(store)
         except MeshboxError:
             """As in node/: the store failed, and the process would end. The schedule says when."""
 

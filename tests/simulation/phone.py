@@ -50,7 +50,8 @@ class Phone:
             heights[log.topic][log.author] = height
         before = _served(process)
         try:
-            answer = await process.mailbox.fetch(heights, blobs_max=6, bytes_max=4_096)
+            plan = await process.mailbox.planner.plan(heights, blobs_max=6, bytes_max=4_096)
+            answer = await process.mailbox.read(plan)
         except MeshboxError:
             return 0
         self._check(machine, before, _served(process), answer)

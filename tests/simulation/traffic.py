@@ -9,6 +9,7 @@ from functools import partial
 from meshbox.core.errors import MeshboxError
 from meshbox.core.ids import BlobClass
 from meshbox.core.ranges import SeqRanges
+from meshbox.mailbox.sweeping import sweep
 from tests.simulation.bringing import Bringing, deposit
 from tests.simulation.node import Process
 from tests.simulation.plots import PLOTS
@@ -115,6 +116,6 @@ async def _sweep(process: Process) -> None:
 
 async def _swept(process: Process) -> None:
     try:
-        await process.mailbox.sweep()
+        await sweep(process.store)
     except MeshboxError:
         """The disk failed: the process is of no use until it is started anew."""
