@@ -21,6 +21,7 @@ GENERATED = ROOT / "meshbox/wire/v1"
 MODULES = sorted(p for p in (ROOT / "meshbox").rglob("*.py") if not p.is_relative_to(GENERATED))
 SCRIPTS = sorted(p for p in (ROOT / "scripts").iterdir() if p.is_file())
 ARCHITECTURE_LINES_MAX = 150
+FILE_LINES_MAX = 300
 
 
 def names(paths: Iterator[Path]) -> list[str]:
@@ -78,6 +79,13 @@ def test_no_module_is_named_for_nothing() -> None:
     assert names(p for p in MODULES if vague & set(p.with_suffix("").parts)) == []
 
 
+def test_a_long_file_says_why() -> None:
+    long = [p for p in MODULES if len(p.read_text(encoding="utf-8").splitlines()) > FILE_LINES_MAX]
+    assert (
+        names(p for p in long if "Over 300 lines:" not in (ast.get_docstring(tree(p)) or "")) == []
+    )
+
+
 def test_core_neither_waits_nor_reads_nor_prints() -> None:
     """The imports of core are a contract in pyproject.toml; this is what needs no import."""
     waiting = (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
@@ -112,6 +120,13 @@ def test_scripts_can_be_run_and_stop_at_the_first_error(path: Path) -> None:
     assert "python3" in text.splitlines()[0] or "\nset -euo pipefail\n" in text
 
 
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.name))
+def test_scripts_tell_what_they_do(path: Path) -> None:
+    told = subprocess.run([path, "--help"], capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert len(told.stdout.split()) > 5
+
+
 def test_the_map_stays_short() -> None:
     for path in ROOT.glob("ARCHITECTURE.md"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= ARCHITECTURE_LINES_MAX
@@ -130,6 +145,35 @@ def test_the_lock_satisfies_the_project() -> None:
         version = locked.get(canonicalize_name(requirement.name))
         assert version, f"{declared} is not locked: run scripts/lock"
         assert requirement.specifier.contains(version), f"{declared} against the lock's {version}"
+
+
+def test_each_dependency_is_used_and_says_what_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {
+        canonicalize_name(Requirement(line).name)
+        for line in [*project["dependencies"], *project["optional-dependencies"]["cassandra"]]
+    }
+    imported = {name for path in MODULES for name in imported_by(tree(path))}
+    modules = {"grpcio": "grpc", "protobuf": "google", "cassandra-driver": "cassandra"}
+    unused = {n for n in declared if modules.get(n, n).replace("-", "_") not in imported}
+    table = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## Dependencies")[1]
+    told = {
+        canonicalize_name(name)
+        for row in re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE)
+        for name in re.findall(r"`([^`]+)`", row)
+    }
+    assert (unused, told) == (set(), declared)
+
+
+def imported_by(module: ast.Module) -> set[str]:
+    """The first names of what a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
 
 
 def test_generating_again_changes_nothing(tmp_path: Path) -> None:

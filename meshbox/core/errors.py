@@ -4,6 +4,8 @@ Four parties can be at fault (docs/errors.md lists every code): the caller, the 
 (disk, network, clock) and ourselves. The first three are exceptions below; our own faults are
 assertions and never caught. A `code` never changes its meaning once released: programs match on
 it, people read the message, operators follow the hint.
+
+Over 300 lines: one hierarchy, a few lines a fault.
 """
 
 from __future__ import annotations

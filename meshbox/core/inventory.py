@@ -6,6 +6,8 @@ number (design.md 4.2) is decided by `LogDraft.admit` alone.
 
 Invariants: runs ascend and are disjoint; a held number is in neither `expired` nor `evicted`;
 runs and ranges of all sets together are at most `LOG_RANGES_MAX` after `trim`.
+
+Over 300 lines: a record and its one way to change keep the same invariants.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 `meshbox config limits` prints this table from the module itself: a constant, its value and the
 string below it. Limits that an operator may set are settings (node/settings.py), not here.
+
+Over 300 lines: one table.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ to clients need not wait for one another.
 
 Invariants: nothing is announced before it is bound, nothing answered before the store is open; the
 store is closed before the folder is let go, also when a start fails half-way.
+
+Over 300 lines: one list of all parts, each put in its place once.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ lines of `meshbox config` and docs/settings.md follow. Importing it must stay ch
 
 Invariants: what `show` returns parses to the same value. A default is text and goes through the
 same parser.
+
+Over 300 lines: one table.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ Rules that every engine keeps and `tests/contract/` proves on each of them:
 Errors: `StoreBusy` (too much waits; nothing was done), `StoreFailed` (disk; nothing was
 acknowledged), `StoreDamaged` (a `StoreFailed`: what is stored is damaged), `StoreFull`,
 `TooManyRanges`, `IdentityLost`. A store belongs to one event loop.
+
+Over 300 lines: one contract, most of it what its methods promise.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Composition of this layer; the rules are elsewhere: what a session says in core/session/, which of
 two sessions stays in peers.py, what is asked of whom in core/wants.py.
+
+Over 300 lines: one composition; who dials, greets and tells is beside it.
 """
 
 from __future__ import annotations

@@ -5,24 +5,25 @@ counts are within the limits, unknown fields are ignored. Anything else is `Fram
 `FrameTooLarge`. What a frame may mean at this moment is the session's to judge.
 
 A decoder is of one direction of one session, since frames build on those before them.
+
+Over 300 lines: one short function a frame, and their names.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from struct import unpack
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from meshbox.core.address import PORT_MAX, Endpoint
-from meshbox.core.errors import FrameMalformed, FrameTooLarge, InvalidId
+from meshbox.core.address import Endpoint
+from meshbox.core.errors import FrameMalformed, InvalidId
 from meshbox.core.ids import (
     LOG_KEY_BYTES,
     NODE_KEY_BYTES,
     ORIGIN_TAG_BYTES,
-    BlobClass,
     LogId,
     LogKey,
     Namespace,
@@ -47,10 +48,8 @@ from meshbox.core.limits import (
     SKETCH_SYMBOLS_MAX,
     SOFTWARE_LENGTH_MAX,
     TOLD_FRAME_MAX,
-    WANT_RANGES_MAX,
     WAYS_OUT_MAX,
 )
-from meshbox.core.ranges import SeqRanges
 from meshbox.core.reconcile import DIGEST_BYTES, ELEMENT_BYTES, SYMBOL_BYTES, Digest
 from meshbox.core.session.assembly import CONTENT_HASH_BYTES
 from meshbox.core.session.frames import (
@@ -67,9 +66,7 @@ from meshbox.core.session.frames import (
     Gone,
     Hello,
     OfferedLog,
-    OfferedRun,
     Offers,
-    PageRanges,
     PeerAt,
     Proof,
     Resume,
@@ -80,6 +77,16 @@ from meshbox.core.session.frames import (
 )
 from meshbox.core.topics import TOPIC_HASH_BYTES
 from meshbox.core.way_out import WAY_HASH_BYTES
+from meshbox.wire.checks import (
+    blob_class_of,
+    bounded,
+    hashes,
+    offered_runs,
+    page_ranges,
+    port,
+    short,
+    sized,
+)
 from meshbox.wire.names import IN_FULL, NameRing
 from meshbox.wire.v1 import sync_pb2 as pb
 
@@ -88,7 +95,6 @@ EPOCH_ID_BYTES: Final = 16
 FINGERPRINT_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 
-_CLASSES: Final = tuple(BlobClass)
 _NAMESPACES: Final = tuple(Namespace)
 
 
@@ -131,9 +137,9 @@ class FrameDecoder:
 
     def _offers(self, message: pb.Frame) -> Offers:
         offers = message.offers
-        _bounded(len(offers.logs), PAGE_LOGS_MAX, "logs of a page")
+        bounded(len(offers.logs), PAGE_LOGS_MAX, "logs of a page")
         run_count = sum(len(log.runs) for log in offers.logs)
-        _bounded(run_count, PAGE_RUNS_MAX + LOG_RANGES_MAX, "runs of a page")
+        bounded(run_count, PAGE_RUNS_MAX + LOG_RANGES_MAX, "runs of a page")
         logs = tuple(self._offered_log(log) for log in offers.logs)
         return Offers(offers.page, logs, self._next_cursor(offers), offers.fresh, offers.answers)
 
@@ -141,13 +147,13 @@ class FrameDecoder:
         if offers.cursor_common > len(self._cursor):
             raise FrameMalformed("a cursor that has more in common than the last one had")
         cursor = self._cursor[: offers.cursor_common] + offers.cursor
-        _bounded(len(cursor), CURSOR_BYTES_MAX, "bytes of a cursor")
+        bounded(len(cursor), CURSOR_BYTES_MAX, "bytes of a cursor")
         if cursor:
             self._cursor = cursor
         return cursor
 
     def _offered_log(self, message: pb.OfferedLog) -> OfferedLog:
-        runs = _runs(message.runs)
+        runs = offered_runs(message.runs)
         if message.known != IN_FULL:
             return OfferedLog(self._logs.hear(message.known), runs)
         log = self._log_id(message)
@@ -173,19 +179,19 @@ class FrameDecoder:
 
     def _blobs(self, message: pb.Frame) -> Blobs:
         blobs = message.blobs.blobs
-        _bounded(len(blobs), FRAME_BLOBS_MAX, "blobs of a frame")
+        bounded(len(blobs), FRAME_BLOBS_MAX, "blobs of a frame")
         return Blobs(tuple(self._blob_part(blob) for blob in blobs))
 
     def _blob_part(self, blob: pb.Blob) -> BlobPart:
         size_bytes = blob.size_bytes or len(blob.data)
-        _bounded(size_bytes, BLOB_BYTES_MAX, "bytes of a blob")
+        bounded(size_bytes, BLOB_BYTES_MAX, "bytes of a blob")
         if blob.content_hash or blob.size_bytes:
-            _sized(blob.content_hash, CONTENT_HASH_BYTES, "content hash")
+            sized(blob.content_hash, CONTENT_HASH_BYTES, "content hash")
         return BlobPart(
             blob.page,
             blob.log,
             blob.seq,
-            _blob_class(blob.blob_class),
+            blob_class_of(blob.blob_class),
             blob.age_ms,
             self._origin(blob),
             blob.content_hash,
@@ -197,7 +203,7 @@ class FrameDecoder:
     def _origin(self, blob: pb.Blob) -> Origin:
         if blob.origin != IN_FULL:
             return self._origins.hear(blob.origin)
-        raw = _sized(blob.origin_name, NODE_KEY_BYTES + ORIGIN_TAG_BYTES, "origin")
+        raw = sized(blob.origin_name, NODE_KEY_BYTES + ORIGIN_TAG_BYTES, "origin")
         origin = Origin(raw[:NODE_KEY_BYTES], raw[NODE_KEY_BYTES:])
         self._origins.remember(origin)
         return origin
@@ -206,41 +212,34 @@ class FrameDecoder:
 def _hello(message: pb.Frame) -> Hello:
     hello = message.hello
     if hello.leaf_fingerprint:
-        _sized(hello.leaf_fingerprint, FINGERPRINT_BYTES, "leaf fingerprint")
+        sized(hello.leaf_fingerprint, FINGERPRINT_BYTES, "leaf fingerprint")
     return Hello(
-        node_key=_sized(hello.node_key, NODE_KEY_BYTES, "node key"),
-        nonce=_sized(hello.nonce, NONCE_BYTES, "nonce"),
-        epoch_id=_sized(hello.epoch_id, EPOCH_ID_BYTES, "epoch id"),
+        node_key=sized(hello.node_key, NODE_KEY_BYTES, "node key"),
+        nonce=sized(hello.nonce, NONCE_BYTES, "nonce"),
+        epoch_id=sized(hello.epoch_id, EPOCH_ID_BYTES, "epoch id"),
         leaf_fingerprint=hello.leaf_fingerprint,
         version_min=hello.version_min,
         version_max=hello.version_max,
         frame_bytes_max=hello.frame_bytes_max,
         blob_bytes_max=hello.blob_bytes_max,
-        software=_short(hello.software, SOFTWARE_LENGTH_MAX, "software"),
+        software=short(hello.software, SOFTWARE_LENGTH_MAX, "software"),
         totals=Totals(hello.logs, hello.blobs, hello.bytes),
-        topics=_hashes(hello.topics, TOPIC_HASH_BYTES, CARRIED_TOPICS_MAX, "topics carried"),
-        ways_out=_hashes(hello.ways_out, WAY_HASH_BYTES, WAYS_OUT_MAX, "ways out"),
-        sync_port=_port(hello.sync_port, least=0),
+        topics=hashes(hello.topics, TOPIC_HASH_BYTES, CARRIED_TOPICS_MAX, "topics carried"),
+        ways_out=hashes(hello.ways_out, WAY_HASH_BYTES, WAYS_OUT_MAX, "ways out"),
+        sync_port=port(hello.sync_port, least=0),
         hears_addresses=hello.hears_addresses,
     )
 
 
-def _hashes(told: bytes, size_bytes: int, count_max: int, what: str) -> bytes:
-    if len(told) % size_bytes:
-        raise FrameMalformed(f"the last of the {what} is cut")
-    _bounded(len(told) // size_bytes, count_max, what)
-    return told
-
-
 def _proof(message: pb.Frame) -> Proof:
-    return Proof(_sized(message.proof.signature, SIGNATURE_BYTES, "signature"))
+    return Proof(sized(message.proof.signature, SIGNATURE_BYTES, "signature"))
 
 
 def _resume(message: pb.Frame) -> Resume:
     cursors = tuple(message.resume.cursors)
-    _bounded(len(cursors), CURSORS_OFFERED_MAX, "cursors")
+    bounded(len(cursors), CURSORS_OFFERED_MAX, "cursors")
     for cursor in cursors:
-        _bounded(len(cursor), CURSOR_BYTES_MAX, "bytes of a cursor")
+        bounded(len(cursor), CURSOR_BYTES_MAX, "bytes of a cursor")
     return Resume(cursors)
 
 
@@ -250,10 +249,10 @@ def _ask_sketch(message: pb.Frame) -> AskSketch:
 
 def _sketch(message: pb.Frame) -> Sketch:
     sketch = message.sketch
-    _bounded(len(sketch.symbols), SKETCH_SYMBOLS_MAX * SYMBOL_BYTES, "bytes of symbols")
+    bounded(len(sketch.symbols), SKETCH_SYMBOLS_MAX * SYMBOL_BYTES, "bytes of symbols")
     if len(sketch.symbols) % SYMBOL_BYTES:
         raise FrameMalformed("a symbol is cut")
-    total = int.from_bytes(_sized(sketch.digest, DIGEST_BYTES, "digest"), "little")
+    total = int.from_bytes(sized(sketch.digest, DIGEST_BYTES, "digest"), "little")
     return Sketch(Digest(total, sketch.elements), sketch.first, sketch.symbols)
 
 
@@ -266,7 +265,7 @@ def _difference(message: pb.Frame) -> Difference:
     if difference.list_all:
         return Difference(None)
     count, rest = divmod(len(difference.elements), ELEMENT_BYTES)
-    _bounded(count, SKETCH_SYMBOLS_MAX, "elements that differ")
+    bounded(count, SKETCH_SYMBOLS_MAX, "elements that differ")
     if rest:
         raise FrameMalformed("an element is cut")
     return Difference(unpack(f"<{count}Q", difference.elements))
@@ -275,7 +274,7 @@ def _difference(message: pb.Frame) -> Difference:
 def _ask_logs(message: pb.Frame) -> AskLogs:
     keys = message.ask_logs.keys
     count, rest = divmod(len(keys), LOG_KEY_BYTES)
-    _bounded(count, PAGE_LOGS_MAX, "logs asked for")
+    bounded(count, PAGE_LOGS_MAX, "logs asked for")
     if rest or not count:
         raise FrameMalformed("logs are asked for by keys of 16 bytes, one at least")
     starts = range(0, len(keys), LOG_KEY_BYTES)
@@ -284,20 +283,20 @@ def _ask_logs(message: pb.Frame) -> AskLogs:
 
 def _want(message: pb.Frame) -> Want:
     want = message.want
-    _bounded(len(want.begun), BEGINNINGS_MAX, "blobs begun")
+    bounded(len(want.begun), BEGINNINGS_MAX, "blobs begun")
     begun = tuple(_begun(each) for each in want.begun)
-    _bounded(want.credit, CREDIT_BYTES_MAX, "bytes of credit")
-    return Want(want.page, _page_ranges(want.logs), begun, want.credit)
+    bounded(want.credit, CREDIT_BYTES_MAX, "bytes of credit")
+    return Want(want.page, page_ranges(want.logs), begun, want.credit)
 
 
 def _begun(begun: pb.Begun) -> Begun:
-    _bounded(begun.offset, BLOB_BYTES_MAX, "bytes of a blob begun")
-    whole = _sized(begun.content_hash, CONTENT_HASH_BYTES, "content hash")
+    bounded(begun.offset, BLOB_BYTES_MAX, "bytes of a blob begun")
+    whole = sized(begun.content_hash, CONTENT_HASH_BYTES, "content hash")
     return Begun(begun.log, begun.seq, whole, begun.offset)
 
 
 def _gone(message: pb.Frame) -> Gone:
-    return Gone(message.gone.page, _page_ranges(message.gone.logs))
+    return Gone(message.gone.page, page_ranges(message.gone.logs))
 
 
 def _settled(message: pb.Frame) -> Settled:
@@ -306,86 +305,20 @@ def _settled(message: pb.Frame) -> Settled:
 
 def _addresses(message: pb.Frame) -> Addresses:
     peers = message.addresses.peers
-    _bounded(len(peers), TOLD_FRAME_MAX, "peers of a frame")
+    bounded(len(peers), TOLD_FRAME_MAX, "peers of a frame")
     return Addresses(tuple(map(_peer_at, peers)))
 
 
 def _peer_at(peer: pb.PeerAt) -> PeerAt:
-    node_id = node_id_of(_sized(peer.node_key, NODE_KEY_BYTES, "node key"))
+    node_id = node_id_of(sized(peer.node_key, NODE_KEY_BYTES, "node key"))
     if len(peer.ip) not in (4, 16):
         raise FrameMalformed(f"an address of {len(peer.ip)} bytes")
-    return PeerAt(node_id, Endpoint(str(ipaddress.ip_address(peer.ip)), _port(peer.port, least=1)))
-
-
-def _port(number: int, *, least: int) -> int:
-    if not least <= number <= PORT_MAX:
-        raise FrameMalformed(f"{number} is not a port")
-    return number
+    return PeerAt(node_id, Endpoint(str(ipaddress.ip_address(peer.ip)), port(peer.port, least=1)))
 
 
 def _end(message: pb.Frame) -> End:
     end = message.end
     return End(
-        _short(end.reason, REASON_LENGTH_MAX, "reason"),
-        _short(end.detail, REASON_LENGTH_MAX, "detail"),
+        short(end.reason, REASON_LENGTH_MAX, "reason"),
+        short(end.detail, REASON_LENGTH_MAX, "detail"),
     )
-
-
-def _runs(messages: Iterable[pb.OfferedRun]) -> tuple[OfferedRun, ...]:
-    runs: list[OfferedRun] = []
-    end = 0
-    for run in messages:
-        if run.first < end or run.last < run.first:
-            raise FrameMalformed("runs that do not ascend")
-        end = run.last + 1
-        runs.append(
-            OfferedRun(
-                run.first,
-                end,
-                _blob_class(run.blob_class),
-                run.bytes if run.HasField("bytes") else run.largest_bytes * (end - run.first),
-                run.largest_bytes,
-                run.age_least_ms,
-            )
-        )
-    if not runs:
-        raise FrameMalformed("a log without runs")
-    _bounded(len(runs), LOG_RANGES_MAX, "runs of a log")
-    return tuple(runs)
-
-
-def _page_ranges(logs: Iterable[pb.LogRanges]) -> tuple[PageRanges, ...]:
-    taken: list[PageRanges] = []
-    range_count = 0
-    for log in logs:
-        range_count += len(log.ranges)
-        _bounded(range_count, WANT_RANGES_MAX + LOG_RANGES_MAX, "ranges of a frame")
-        if any(pair.last < pair.first for pair in log.ranges) or not log.ranges:
-            raise FrameMalformed("a range that ends before it begins")
-        ranges = SeqRanges((pair.first, pair.last + 1) for pair in log.ranges)
-        taken.append(PageRanges(log.log, ranges))
-    _bounded(len(taken), PAGE_LOGS_MAX, "logs of a frame")
-    return tuple(taken)
-
-
-def _blob_class(number: int) -> BlobClass:
-    if number not in (0, 1):
-        raise FrameMalformed(f"blob class {number} is unknown")
-    return _CLASSES[number]
-
-
-def _sized(raw: bytes, size: int, what: str) -> bytes:
-    if len(raw) != size:
-        raise FrameMalformed(f"{what} has {len(raw)} bytes, not {size}")
-    return raw
-
-
-def _short(text: str, length_max: int, what: str) -> str:
-    if not text.isprintable():
-        raise FrameMalformed(f"{what} has characters that cannot be printed")
-    return text[:length_max]
-
-
-def _bounded(count: int, count_max: int, what: str) -> None:
-    if count > count_max:
-        raise FrameTooLarge(f"{count} {what}, at most {count_max} are allowed")

@@ -18,6 +18,8 @@ Invariants:
 - A peer that offers small blobs and sends large ones fills no memory: `bytes_uncommitted` counts
   what came, and the shell reads no further while `is_full`. What is not whole yet is bounded by
   the turns of all peers (core/turns.py).
+
+Over 300 lines: one side of the session, whose pages, wants and commits change together.
 """
 
 from __future__ import annotations

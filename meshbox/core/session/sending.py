@@ -32,6 +32,8 @@ What other peers brought us waits where it is no news to this one (relaying.py).
 What the peer itself claims to hold is left out (claims.py). A page of which nothing is left is not
 sent, but its cursor is owed: a later page bears it, or, after `CURSOR_OWED_MS`, a page without
 logs.
+
+Over 300 lines: one side of the session, a state machine with a method a frame.
 """
 
 from __future__ import annotations

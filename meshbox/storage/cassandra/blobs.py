@@ -3,6 +3,8 @@
 A blob lies at (log, bucket, slice of its number); what the log's record lists says where. Above
 `INLINE_BYTES_MAX` its bytes are in chunks of their own, under the hash of the whole: they are
 written before, and only the row of the blob makes it exist.
+
+Over 300 lines: one table of the keyspace, with all that is read from it and written.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ What another process stored shows at once where this one knows nothing of the lo
 feed told of it (known.py), which takes a fraction of a second.
 
 There is no allocation: a cluster is given more servers when it gets full.
+
+Over 300 lines: one contract, a few lines a method.
 """
 
 from __future__ import annotations

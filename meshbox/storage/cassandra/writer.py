@@ -14,6 +14,8 @@
   not, tells its callers to try again.
 - When anything fails, nothing of the round is acknowledged, and what was known of its logs is
   forgotten: a time-out does not tell what was written.
+
+Over 300 lines: one pipeline, as embedded/commit.py.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ Invariants:
   on unless another one is visible and was not made durable.
 - A write refused as busy changed nothing: the group is planned anew and tried again for
   `BUSY_PATIENCE_MS`, and fails alone with `StoreBusy` when the database is still behind.
+
+Over 300 lines: one pipeline, whose steps share what is not durable yet.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Every read looks once, in one turn of the loop where it can, and then waits at the barrier before
 its answer leaves. That order is the whole rule: what was seen is what is returned.
+
+Over 300 lines: one contract, a few lines a method; the work is done beside it.
 """
 
 from __future__ import annotations
