@@ -39,6 +39,8 @@ SCHEMA: Final = "meshbox.torture.crash/1"
 CLIENTS: Final = 6
 _SYNC_US: Final = (0, 200, 2_000, 20_000)
 """Of a node's whole run: on a quick disk, and on slow ones."""
+_JUMPS_MS: Final = (HOUR_MS, 6 * HOUR_MS, 2 * DAY_MS, 8 * DAY_MS, 30 * DAY_MS, 200 * DAY_MS)
+"""At most: within a bucket, some buckets, beyond every life, and until logs are forgotten."""
 _EXAMPLES_MAX: Final = 10
 _EQUAL_S_MAX: Final = 60.0
 _ASK_AGAIN_S: Final = 0.2
@@ -75,6 +77,10 @@ class Figures(msgspec.Struct):
     acknowledged: int = 0
     shown: int = 0
     """Seen by a client, or claimed not to be missing, before it was acknowledged."""
+    doubted: int = 0
+    """Of which nobody knew any more what the node remembered (ledger.py)."""
+    renewed: int = 0
+    """Of these, there after all: stored anew."""
     lost: int = 0
     wrong: int = 0
     overdue: int = 0
@@ -229,7 +235,7 @@ class _Campaign:
 
     async def _sweep(self, node: Node) -> None:
         """The clock jumps, and the node dies while it sweeps, before or after."""
-        most_ms = self._chance.choice([HOUR_MS, 6 * HOUR_MS, 2 * DAY_MS, 8 * DAY_MS])
+        most_ms = self._chance.choice(_JUMPS_MS)
         span_ms = self._chance.randint(1, most_ms)
         self._deaths.append(f"{span_ms / HOUR_MS:.1f} h")
         self._move_clocks(span_ms)
@@ -293,6 +299,7 @@ class _Campaign:
         figures.seconds = round(seconds, 1)
         figures.choices, figures.moments = dict(self._choices), dict(self._moments)
         figures.acknowledged, figures.shown = self._ledger.acknowledged, self._ledger.shown
+        figures.doubted, figures.renewed = self._ledger.doubted, self._ledger.renewed
         figures.lost, figures.wrong = len(findings.lost), len(findings.wrong)
         figures.overdue, figures.identities = len(findings.overdue), len(self._identities)
         for log in (self._stage / "a.log", self._stage / "b.log"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from scripts.tortures.ledger import LIFE_MS, OWED_MS, Findings, Ledger
+import copy
+
+from scripts.tortures.ledger import FORGET_MS, LIFE_MS, OWED_MS, Findings, Ledger
 
 M, OTHER = ("t", "a", 0), ("t", "a", 1)
 X, Y = b"x", b"y"
@@ -83,3 +85,67 @@ def test_what_is_owed_at_the_moment() -> None:
 def test_nothing_is_served_after_its_life() -> None:
     assert ledger(X).audit({M: X}, now_ms=LIFE_MS) == Findings()
     assert ledger(X).audit({M: X}, now_ms=LIFE_MS + 1) == Findings(overdue=(M,))
+
+
+def test_what_may_have_had_its_week_is_owed_once_it_is_shown() -> None:
+    """Nobody knows whether it was stored before the clock jumped: a 201 may mean that it was."""
+    late = OWED_MS + 1
+    jumped = ledger(X, answered=False)
+    assert jumped.audit({}, now_ms=late) == Findings()
+    jumped.sent({M: Y}, now_ms=late)
+    jumped.answered([M], now_ms=late)
+    jumped.claimed([M], now_ms=late)
+    assert jumped.acknowledged == jumped.shown == 0
+    stored, remembered = jumped, copy.deepcopy(jumped)
+    assert remembered.audit({}, now_ms=late) == Findings()
+    assert remembered.audit({M: Y}, now_ms=late) == Findings(wrong=(M,))
+    assert stored.audit({M: Y}, now_ms=late) == Findings()
+    assert stored.audit({}, now_ms=late + OWED_MS) == Findings(lost=(M,))
+    assert (stored.doubted, stored.renewed) == (1, 1)
+
+
+def test_a_log_that_may_be_forgotten_takes_anew_what_it_held() -> None:
+    long_after = FORGET_MS + 1
+    kept = ledger(X)
+    kept.sent({M: Y}, now_ms=long_after)
+    kept.answered([M], now_ms=long_after)
+    remembered, former = copy.deepcopy(kept), copy.deepcopy(kept)
+    assert remembered.audit({}, now_ms=long_after) == Findings()
+    assert former.audit({M: X}, now_ms=long_after) == Findings(wrong=(M,))
+    assert kept.audit({M: Y}, now_ms=long_after) == Findings()
+    assert kept.owed(now_ms=long_after) == set(), "another node may remember it"
+    assert kept.audit({M: Y}, now_ms=long_after + LIFE_MS + 1) == Findings(overdue=(M,))
+    assert kept.audit({}, now_ms=long_after + OWED_MS) == Findings(lost=(M,))
+    assert kept.acknowledged == 1
+
+
+def test_until_then_it_takes_nothing_anew() -> None:
+    kept = ledger(X)
+    kept.sent({M: Y}, now_ms=FORGET_MS)
+    kept.answered([M], now_ms=FORGET_MS)
+    assert kept.audit({M: Y}, now_ms=FORGET_MS) == Findings(wrong=(M,))
+
+
+def test_a_log_is_remembered_for_what_it_took_last() -> None:
+    kept = ledger(X)
+    kept.sent({OTHER: X}, now_ms=FORGET_MS)
+    kept.answered([OTHER], now_ms=FORGET_MS)
+    kept.sent({M: Y}, now_ms=2 * FORGET_MS)
+    assert kept.audit({M: Y}, now_ms=2 * FORGET_MS) == Findings(wrong=(M,))
+
+
+def test_what_was_on_its_way_when_time_jumped_may_be_stored_after_it() -> None:
+    """Of a log that had it before, and was forgotten; or of one that never had it."""
+    on_its_way = ledger(X)
+    on_its_way.sent({M: Y, OTHER: X}, now_ms=1)
+    on_its_way.answered([M, OTHER], now_ms=2 * FORGET_MS)
+    here = {M: Y, OTHER: X}
+    assert on_its_way.audit(here, now_ms=2 * FORGET_MS) == Findings()
+    assert on_its_way.audit(here, now_ms=2 * FORGET_MS + 1) == Findings()
+
+
+def test_what_was_on_its_way_before_an_audit_is_not_any_more() -> None:
+    kept = ledger(X)
+    kept.sent({M: Y}, now_ms=1)
+    kept.audit({M: X}, now_ms=2)
+    assert kept.audit({M: Y}, now_ms=FORGET_MS + 1) == Findings(wrong=(M,))
