@@ -112,8 +112,8 @@ async def inventory(store: MailboxStore) -> InventoryDocument:
     tally = _Tally()
     after: LogKey | None = None
     while records := await store.all_logs(after, logs_max=_LOGS_PAGE):
-        await _add(store, records, tally)
-        after = records[-1].log.key
+        await _add(store, tuple(records.values()), tally)
+        after = next(reversed(records))
     return InventoryDocument(
         schema=INVENTORY_SCHEMA,
         logs=tally.logs,

@@ -60,9 +60,8 @@ def element_of(key: bytes, log: LogKey, runs: Iterable[Run]) -> int:
         else:
             ranges += (run.blob_class, run.first, run.end - 1)
         joined = run.end, run.blob_class
-    told = blake2b(log, digest_size=8, key=key)
-    told.update(pack(f"<{len(ranges)}Q", *ranges))
-    return int.from_bytes(told.digest(), "little")
+    told = log + pack(f"<{len(ranges)}Q", *ranges)
+    return int.from_bytes(blake2b(told, digest_size=8, key=key).digest(), "little")
 
 
 class Digest(NamedTuple):

@@ -268,8 +268,8 @@ class MailboxStore(Protocol):
     async def topic(self, namespace: Namespace, topic: Topic) -> tuple[LogRecord, ...]:
         """The records of all logs of a topic, ordered by author (UTF-8 bytes)."""
 
-    async def all_logs(self, after: LogKey | None, *, logs_max: int) -> tuple[LogRecord, ...]:
-        """The records of all logs in the order of their keys, a page after the key `after`."""
+    async def all_logs(self, after: LogKey | None, *, logs_max: int) -> dict[LogKey, LogRecord]:
+        """The records of all logs by their keys, ascending, a page after the key `after`."""
 
     async def read(
         self,

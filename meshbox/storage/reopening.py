@@ -101,7 +101,7 @@ class ReopeningStore:
         with self._openings.present() as store:
             return await store.topic(namespace, topic)
 
-    async def all_logs(self, after: LogKey | None, *, logs_max: int) -> tuple[LogRecord, ...]:
+    async def all_logs(self, after: LogKey | None, *, logs_max: int) -> dict[LogKey, LogRecord]:
         """See `MailboxStore`."""
         with self._openings.present() as store:
             return await store.all_logs(after, logs_max=logs_max)

@@ -30,6 +30,7 @@ from meshbox.core.session.effects import (
     LoadCursors,
     LogsFound,
     MakeSketch,
+    PrepareComparison,
     ReadBlobs,
     ReadFeed,
     ReadLogs,
@@ -125,6 +126,9 @@ class StoreRequests:
                 return next((c for c in request.cursors if self._store.honours(c)), None)
             case MakeSketch():
                 return await self._make_sketch(request)
+            case PrepareComparison():
+                self._compared = await self._summaries.of(request.key)
+                return None
             case CompareSketch():
                 return await self._compare(request)
             case FindLogs():

@@ -109,7 +109,7 @@ class Summaries:
 
     def __init__(self, store: MailboxStore) -> None:
         self._store = store
-        self._kept: dict[bytes, tuple[float, Summary]] = {}
+        self._kept: dict[bytes, tuple[float, Summary | None]] = {}
         self._making = asyncio.Lock()
 
     async def of(self, key: bytes) -> Summary | None:
@@ -129,7 +129,7 @@ class Summaries:
             if name in self._kept:
                 return self._kept[name][1]
             summary = await self._make(key)
-            if summary is not None and len(self._kept) < SUMMARIES_MAX:
+            if len(self._kept) < SUMMARIES_MAX:
                 self._kept[name] = now_s, summary
             return summary
 
@@ -137,8 +137,7 @@ class Summaries:
         summary = Summary(self._store.cursor_now())
         after: LogKey | None = None
         while records := await self._store.all_logs(after, logs_max=_TURN_LOGS):
-            for record in records:
-                after = record.log.key
+            for after, record in records.items():
                 if record.runs:
                     summary.add(after, element_of(key, after, record.runs))
             if len(summary) > SUMMARY_LOGS_MAX:

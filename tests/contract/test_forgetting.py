@@ -56,7 +56,7 @@ async def known(store: MailboxStore, *logs: LogId) -> list[LogId]:
     topics = dict.fromkeys(log.topic for log in logs)
     listed = [r for topic in topics for r in await store.topic(Namespace.LOGS, topic)]
     assert {r.log: r for r in listed} == {r.log: r for r in records}
-    everything = {r.log: r for r in await store.all_logs(None, logs_max=10_000)}
+    everything = {r.log: r for r in (await store.all_logs(None, logs_max=10_000)).values()}
     assert [everything.get(log) for log in logs] == list(await store.logs(logs))
     return [found.log for found in records]
 
@@ -64,7 +64,7 @@ async def known(store: MailboxStore, *logs: LogId) -> list[LogId]:
 async def metadata_held(store: MailboxStore) -> int:
     """The footprint is what is known, and nothing else, when nothing is held."""
     statistics = await store.statistics()
-    records = await store.all_logs(None, logs_max=10_000)
+    records = (await store.all_logs(None, logs_max=10_000)).values()
     assert statistics.footprint_bytes == sum(map(metadata_bytes, records))
     assert (statistics.logs, statistics.blobs, statistics.bytes) == (0, 0, 0)
     return statistics.footprint_bytes
@@ -249,7 +249,7 @@ async def test_it_goes_on_where_the_power_was_cut(
     store = await power.power_cut(unsynced_kept=kept)
     await asyncio.gather(lost, again, return_exceptions=True)
     await sweep(store)
-    records = await store.all_logs(None, logs_max=1_000)
+    records = (await store.all_logs(None, logs_max=1_000)).values()
     assert {r.log for r in records} <= {log_of("late"), LOGS[0]}
     assert [b.log for b in await held(store, *LOGS, log_of("late"))][-1:] == [log_of("late")]
     power.clock.advance(95 * DAY_MS)
@@ -358,7 +358,7 @@ def test_nothing_goes_round_between_two_nodes_that_forget_at_different_times(
                 island.harness.clock.advance(DAY_MS)
         for island in islands:
             await sweep(island.store)
-            assert await island.store.all_logs(None, logs_max=9) == ()
+            assert await island.store.all_logs(None, logs_max=9) == {}
             assert await contents(island.store, LOGS[0]) == {}
             await island.harness.close()
 

@@ -185,7 +185,7 @@ class StoreMachine(RuleBasedStateMachine):
         for log, record in zip(LOGS, records, strict=True):
             self.model.assert_is(log, record)
         by_key = self.run(self.store.all_logs(None, logs_max=10))
-        assert {r.log: r for r in by_key} == {r.log: r for r in records if r}
+        assert {r.log: r for r in by_key.values()} == {r.log: r for r in records if r}
         for topic in ("topic", "other"):
             listed = self.run(self.store.topic(Namespace.LOGS, Topic(topic)))
             assert listed == tuple(r for r in records if r and r.log.topic == topic)

@@ -176,6 +176,7 @@ async def test_all_logs_by_pages(harness: Harness) -> None:
     found = []
     after = None
     while page := await store.all_logs(after, logs_max=7):
-        found += [r.log for r in page]
-        after = page[-1].log.key
+        assert all(key == record.log.key for key, record in page.items())
+        found += [record.log for record in page.values()]
+        after = next(reversed(page))
     assert found == sorted(logs, key=lambda log: log.key)

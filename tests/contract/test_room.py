@@ -56,7 +56,7 @@ def large(store: MailboxStore, seq: int, log: LogId = X, *, age_ms: int = 0) -> 
 
 async def audit(store: MailboxStore, bound_bytes: int | None = None) -> Statistics:
     """Everything that the records list is there, and the counts are what the records say."""
-    records = await store.all_logs(None, logs_max=10_000)
+    records = (await store.all_logs(None, logs_max=10_000)).values()
     blobs = await held(store, *(found.log for found in records))
     assert len(blobs) == sum(found.blobs for found in records)
     counted = await store.statistics()
@@ -109,7 +109,9 @@ async def test_no_log_of_a_bucket_is_always_the_first(folder: FolderHarness) -> 
         seq = (await store.logs([log]))[0]
         assert await put_one(store, large(store, 0 if seq is None else seq.seen.count, log))
     await audit(store, for_blobs(20).capacity_bytes)
-    assert all(found.seen.count == 3 for found in await store.all_logs(None, logs_max=99))
+    assert all(
+        found.seen.count == 3 for found in (await store.all_logs(None, logs_max=99)).values()
+    )
 
 
 async def test_what_would_itself_go_first_is_refused(folder: FolderHarness) -> None:

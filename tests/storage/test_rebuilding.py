@@ -130,7 +130,7 @@ async def rebuilt(disk: Disk) -> tuple[Rebuilt, EmbeddedStore]:
 async def assert_whole(store: EmbeddedStore, before: Disk) -> Contents:
     """All that the store says of itself agrees; what it holds it held before."""
     assert_exact(store)
-    records = {r.log: r for r in await store.all_logs(None, logs_max=NO_BOUND)}
+    records = {r.log: r for r in (await store.all_logs(None, logs_max=NO_BOUND)).values()}
     found = await held_in(store)
     assert found.items() <= before.held.items()
     for record in records.values():
@@ -161,12 +161,18 @@ async def asked_for(store: MailboxStore, peer: NodeId = PEER) -> set[LogId]:
 async def test_a_database_that_lost_nothing_is_the_same_afterwards(seed: int) -> None:
     disk = await lived_in(seed)
     before = await disk.harness.open()
-    records = {r.log: r._replace(change=0) for r in await before.all_logs(None, logs_max=NO_BOUND)}
+    records = {
+        r.log: r._replace(change=0)
+        for r in (await before.all_logs(None, logs_max=NO_BOUND)).values()
+    }
     await disk.harness.close()
     result, store = await rebuilt(disk)
     assert await assert_whole(store, disk) == disk.held
     assert result.lost_logs == 0
-    after = {r.log: r._replace(change=0) for r in await store.all_logs(None, logs_max=NO_BOUND)}
+    after = {
+        r.log: r._replace(change=0)
+        for r in (await store.all_logs(None, logs_max=NO_BOUND)).values()
+    }
     assert without_sizes(after.values()) == without_sizes(records.values())
     assert store.epoch.number > disk.epoch_number + EPOCH_GAP
     await disk.harness.close()
@@ -261,12 +267,16 @@ async def test_a_lost_record_tells_when_its_log_last_took_a_blob() -> None:
     await sweep(store)
     await put(store, blob(store, 5_000))
     disk.harness.clock.advance(DAY_MS)
-    before = {record.log: record for record in await store.all_logs(None, logs_max=NO_BOUND)}
+    before = {
+        record.log: record for record in (await store.all_logs(None, logs_max=NO_BOUND)).values()
+    }
     bucket = bucket_of(store.now_ms())
     await disk.harness.close()
     await change(disk, Family.LOG, dict.fromkeys(entries(disk.now, Family.LOG)))
     _, store = await rebuilt(disk)
-    after = {record.log: record for record in await store.all_logs(None, logs_max=NO_BOUND)}
+    after = {
+        record.log: record for record in (await store.all_logs(None, logs_max=NO_BOUND)).values()
+    }
     assert {bool(record.runs) for record in after.values()} == {True, False}
     for log, record in after.items():
         assert record.last_bucket == (before[log].last_bucket if record.runs else bucket)
@@ -412,7 +422,7 @@ async def test_no_change_is_used_again_though_the_counter_found_is_an_older_one(
     for family in (Family.META, Family.SPARE):
         await change(disk, family, {b"state": entries(disk.older, family)[b"state"]})
     _, store = await rebuilt(disk)
-    assert min(r.change for r in await store.all_logs(None, logs_max=NO_BOUND)) > last
+    assert min(r.change for r in (await store.all_logs(None, logs_max=NO_BOUND)).values()) > last
     page = await store.refill(PEER, logs_max=NO_BOUND)
     assert LOGS[0].key in page.logs
     await store.commit(Deposit(refills=[PeerRefill(PEER, b"e" * 16, page.through)]))

@@ -252,10 +252,12 @@ async def content_of_store(store: MailboxStore) -> Content:
     held: Content = {}
     after = None
     while records := await store.all_logs(after, logs_max=1_000):
-        wanted = [(r.log, union(_ranges(run.first, run.end) for run in r.runs)) for r in records]
+        wanted = [
+            (r.log, union(_ranges(run.first, run.end) for run in r.runs)) for r in records.values()
+        ]
         page = await store.read(wanted, blobs_max=NO_BOUND, bytes_max=NO_BOUND, whole_bytes_max=0)
         held |= {(found.log.key, found.seq): found.content_hash for found in page.blobs}
-        after = records[-1].log.key
+        after = next(reversed(records))
     return held
 
 

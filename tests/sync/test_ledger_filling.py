@@ -12,7 +12,7 @@ async def test_filling_stops_fetches_below_what_is_on_its_way() -> None:
         await until(lambda: b.peer(a) and b.peer(a).lag > 0)  # type: ignore[union-attr]
         wire.freeze()
         filling = b.service.filling
-        (log,) = (record.log for record in await a.store.all_logs(None, logs_max=9))
+        (log,) = (record.log for record in (await a.store.all_logs(None, logs_max=9)).values())
         stop = filling.stop_below(log, above=None)
         assert stop is not None
         assert filling.stop_below(log, above=49) is None

@@ -81,4 +81,8 @@ async def test_who_holds_too_much_is_not_summarised(monkeypatch: pytest.MonkeyPa
     async with running(MemoryDisk()) as node:
         for number in range(3):
             await node.put(range(1), author=f"a{number}")
-        assert await Summaries(node.store).of(KEY) is None
+        all_of_them = Summaries(node.store)
+        assert await all_of_them.of(KEY) is None
+        monkeypatch.setattr(summaries, "SUMMARY_LOGS_MAX", 3)
+        assert await all_of_them.of(KEY) is None, "which is not found out again at once"
+        assert await Summaries(node.store).of(KEY) is not None

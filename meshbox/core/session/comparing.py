@@ -24,6 +24,7 @@ from meshbox.core.session.effects import (
     CompareSketch,
     Effect,
     MakeSketch,
+    PrepareComparison,
     Send,
     SketchMade,
 )
@@ -31,8 +32,8 @@ from meshbox.core.session.frames import AskSketch, Difference, Sketch
 
 SYMBOLS_FIRST: Final = 16
 """Enough for ten elements, and 192 bytes where nothing differs."""
-SYMBOLS_SECOND: Final = 40
-"""Enough for ten logs that differ on both sides."""
+SYMBOLS_SECOND: Final = 44
+"""Enough for ten logs that differ on both sides, 19 times of 20: 40 are 9 times of 10."""
 _DOUBLED_TO: Final = 1_280
 """Symbols, 15 kB, up to which each ask doubles them; then they grow by a fifth."""
 _LISTED_LOG_SYMBOLS: Final = 8
@@ -74,8 +75,9 @@ class Comparison:
         self._telling = Telling.UNASKED
 
     def start(self) -> list[Effect]:
-        """Asks for the first symbols; nothing when it has begun."""
-        return [] if self._asked else self._ask(SYMBOLS_FIRST)
+        """Asks for the first symbols, and looks meanwhile at what is held here, which takes each
+        side about as long; nothing when it has begun."""
+        return [] if self._asked else [*self._ask(SYMBOLS_FIRST), PrepareComparison(self._key)]
 
     def difference_asked(self) -> list[Effect]:
         """The peer wants to be told; `FrameUnexpected` the second time."""

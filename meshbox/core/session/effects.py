@@ -92,6 +92,13 @@ class SketchMade(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PrepareComparison:
+    """Answer: None, once it is known what we hold at the moment to be compared with."""
+
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class CompareSketch:
     """Answer: `Compared`, with what we held at one moment, the same for all of a session; None
     when we hold too much to be compared."""
@@ -278,6 +285,7 @@ Request = (
     | ReadRefill
     | ChooseCursor
     | MakeSketch
+    | PrepareComparison
     | CompareSketch
     | FindLogs
     | ReadLogs

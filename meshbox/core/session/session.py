@@ -37,6 +37,7 @@ from meshbox.core.session.effects import (
     Finish,
     LoadCursors,
     MakeSketch,
+    PrepareComparison,
     Proven,
     ReadBlobs,
     ReadFeed,
@@ -324,6 +325,8 @@ class Session:
             case MakeSketch():
                 assert sketcher is not None
                 return sketcher.made(result)
+            case PrepareComparison():
+                return []
             case CompareSketch():
                 return sender.compared(result)
             case FindLogs():

@@ -210,15 +210,16 @@ class CassandraStore:
         keys = await self._parts.topics.keys(namespace, topic, now_ms=self.now_ms())
         return tuple(record for record in await self.by_key(keys) if record is not None)
 
-    async def all_logs(self, after: LogKey | None, *, logs_max: int) -> tuple[LogRecord, ...]:
-        """The records of all logs in the order of their keys, a page after the key `after`."""
+    async def all_logs(self, after: LogKey | None, *, logs_max: int) -> dict[LogKey, LogRecord]:
+        """The records of all logs by their keys, ascending, a page after the key `after`."""
         self._check_open()
         keys: list[LogKey] = []
         async for log in self._parts.listing.logs(ALL, after):
             keys.append(log.key)
             if len(keys) == logs_max:
                 break
-        return tuple(record for record in await self.by_key(keys) if record is not None)
+        records = await self.by_key(keys)
+        return {key: r for key, r in zip(keys, records, strict=True) if r is not None}
 
     async def read(
         self,

@@ -47,6 +47,8 @@ def record_weight(record: LogRecord) -> int:
 
 def oldest_bucket(record: LogRecord) -> int:
     """The bucket of its oldest blob: what decides whether any of it is due."""
+    if len(record.runs) == 1:  # As of most logs, and four times as fast so.
+        return record.runs[0].bucket
     return min((run.bucket for run in record.runs), default=NEVER_DUE)
 
 

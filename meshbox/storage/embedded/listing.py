@@ -87,12 +87,13 @@ async def _collect(
 
 def all_records(
     database: Database, after: LogKey | None, *, logs_max: int
-) -> tuple[LogRecord, ...]:
-    """The records of all logs in the order of their keys, past the caches."""
+) -> dict[LogKey, LogRecord]:
+    """The records of all logs by their keys, ascending, past the caches."""
     first = b"" if after is None else after + b"\0"
     end = b"\xff" * (LOG_KEY_BYTES + 1)
     entries = database.key_value.scan(Family.LOG, first, end, limit=logs_max)
     due_through = database.time.due_through()
-    return tuple(
-        database.shown(decode_record(value), due_through=due_through) for _, value in entries
-    )
+    return {
+        LogKey(key): database.shown(decode_record(value), due_through=due_through)
+        for key, value in entries
+    }

@@ -195,8 +195,8 @@ class EmbeddedStore:
         await self._barrier()
         return records
 
-    async def all_logs(self, after: LogKey | None, *, logs_max: int) -> tuple[LogRecord, ...]:
-        """The records of all logs in the order of their keys, a page after the key `after`."""
+    async def all_logs(self, after: LogKey | None, *, logs_max: int) -> dict[LogKey, LogRecord]:
+        """The records of all logs by their keys, ascending, a page after the key `after`."""
         self._writer.check_reads()
         records = all_records(self._database, after, logs_max=logs_max)
         await self._barrier()

@@ -65,8 +65,8 @@ class KnownTopics:
     async def _read_all(self) -> None:
         after: LogKey | None = None
         while page := await self._store.all_logs(after, logs_max=_LOGS_A_PAGE):
-            self._note(page)
-            after = page[-1].log.key
+            self._note(page.values())
+            after = next(reversed(page))
             await asyncio.sleep(0)
 
     async def _follow(self, cursor: bytes, change: int) -> None:

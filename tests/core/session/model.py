@@ -44,6 +44,7 @@ from meshbox.core.session.effects import (
     LoadCursors,
     LogsFound,
     MakeSketch,
+    PrepareComparison,
     Proven,
     ReadBlobs,
     ReadFeed,
@@ -172,6 +173,8 @@ class ModelNode:
                 moment = self._moment("told", peer, request.key, anew=not request.first)
                 sketch = moment.sketch(request.end)[request.first :]
                 return SketchMade(moment.digest, pack_symbols(sketch))
+            case PrepareComparison():
+                return None
             case CompareSketch():
                 first = len(request.symbols) == SYMBOLS_FIRST * SYMBOL_BYTES
                 moment = self._moment("compared", peer, request.key, anew=first)

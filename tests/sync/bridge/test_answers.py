@@ -84,7 +84,7 @@ async def test_any_answer(harness: MemoryHarness, seed: int) -> None:
                 kept += done.kept
                 brought += done.brought
         await ours.close()
-    logs = [record.log for record in await store.all_logs(None, logs_max=100)]
+    logs = [record.log for record in (await store.all_logs(None, logs_max=100)).values()]
     assert {log.topic for log in logs} <= {"t", "u"}
     assert all(":" not in log.author and len(log.author) <= 128 for log in logs)
     assert faults > 0
