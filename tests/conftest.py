@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from meshbox.storage.cassandra.address import Access
 from scripts.clusters import artifacts
@@ -30,6 +30,15 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
+)
+# Any failing example finds a mutant: none is made smaller. And who survives is the same each time.
+settings.register_profile(
+    "mutate",
+    settings.get_profile("meshbox"),
+    max_examples=20,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
 )
 settings.load_profile("meshbox")
 
