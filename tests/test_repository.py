@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 GENERATED = ROOT / "meshbox/wire/v1"
 MODULES = sorted(p for p in (ROOT / "meshbox").rglob("*.py") if not p.is_relative_to(GENERATED))
+FOLDERS = sorted(p.name for p in (ROOT / "meshbox").iterdir() if (p / "__init__.py").exists())
 SCRIPTS = sorted(p for p in (ROOT / "scripts").iterdir() if p.is_file())
 ARCHITECTURE_LINES_MAX = 150
 FILE_LINES_MAX = 300
@@ -28,6 +30,7 @@ def names(paths: Iterator[Path]) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in paths]
 
 
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
@@ -84,6 +87,32 @@ def test_a_long_file_says_why() -> None:
     assert (
         names(p for p in long if "Over 300 lines:" not in (ast.get_docstring(tree(p)) or "")) == []
     )
+
+
+def used_of(folder: str) -> set[str]:
+    """The modules of a top-level folder that modules outside of it import, as named in it."""
+    prefix = f"meshbox.{folder}."
+    outside = [path for path in MODULES if not path.is_relative_to(ROOT / "meshbox" / folder)]
+    found = set()
+    for node in (node for path in outside for node in ast.walk(tree(path))):
+        if not isinstance(node, ast.ImportFrom) or node.module is None:
+            continue
+        for name in [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]:
+            inner = name.removeprefix(prefix).replace(".", "/")
+            if name.startswith(prefix) and (
+                (ROOT / "meshbox" / folder / f"{inner}.py").exists()
+                or (node.module == name and (ROOT / "meshbox" / folder / inner).is_dir())
+            ):
+                found.add(inner.replace("/", "."))
+    return found
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_says_what_it_knows_and_what_others_use(folder: str) -> None:
+    told = ast.get_docstring(tree(ROOT / "meshbox" / folder / "__init__.py")) or ""
+    assert "Must not know" in " ".join(told.split())
+    _, _, use = told.partition("Others use ")
+    assert set(re.findall(r"`([\w.]+)`", use)) == used_of(folder)
 
 
 def test_core_neither_waits_nor_reads_nor_prints() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from meshbox.core.errors import DiscoveryFailed
-    from meshbox.discovery import Change, Lookout, Sighted
+    from meshbox.discovery.lookout import Change, Lookout, Sighted
 
 FIND_SCHEMA: Final = "meshbox.find/1"
 
@@ -41,7 +41,8 @@ def find(
     """
     import asyncio
 
-    from meshbox.discovery import parse_interface, parse_mesh
+    from meshbox.discovery.interfaces import parse_interface
+    from meshbox.discovery.names import parse_mesh
 
     where = {
         "mesh": parse_mesh(mesh),
@@ -54,7 +55,7 @@ async def _watch(where: dict[str, Any], *, seconds: float | None, is_listing: bo
     import asyncio
     import signal
 
-    from meshbox.discovery import Lookout
+    from meshbox.discovery.lookout import Lookout
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

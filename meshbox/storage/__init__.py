@@ -1,1 +1,7 @@
-"""The MailboxStore interface and its engines: one folder or file an engine."""
+"""What a store promises (`interface`), and the engines: a folder or file each.
+
+Knows the disk, the cluster, and what of it is durable. Must not know who asks.
+Others use `cassandra.address`, `cassandra.administering`, `cassandra.schema`, `cassandra.store`,
+`embedded.rebuilding`, `embedded.store`, `interface`, `keyvalue`, `openings`, `reopening`,
+`reserve`, `rocksdb`.
+"""

@@ -1,4 +1,9 @@
-"""Keeping mailboxes equal: gRPC, one runner a session, peers, and when to dial them."""
+"""Keeping mailboxes equal: gRPC, one runner a session, peers, and when to dial them.
+
+Knows streams, time-outs, and which of two sessions stays. Must not know what is wanted of whom:
+`core` decides.
+Others use `bridge.bridges`, `peers`, `runner`, `service`, `status`, `transport`.
+"""
 
 import os
 

@@ -9,7 +9,9 @@ from typing import TypeVar
 
 from meshbox.core.address import Endpoint
 from meshbox.core.ids import NodeId, node_id_of
-from meshbox.discovery import Announcement, Event, MeshName, parse_mesh
+from meshbox.discovery.announcement import Announcement
+from meshbox.discovery.events import Event
+from meshbox.discovery.names import MeshName, parse_mesh
 
 LOOPBACK = ["127.0.0.1"]
 WITHIN_S = 10.0

@@ -18,7 +18,10 @@ import uvloop
 
 from meshbox.core.address import Endpoint
 from meshbox.core.ids import parse_node_id
-from meshbox.discovery import Announcement, Discovery, Event, Service, parse_mesh
+from meshbox.discovery.announcement import Announcement
+from meshbox.discovery.discovery import Discovery
+from meshbox.discovery.events import Event
+from meshbox.discovery.names import Service, parse_mesh
 
 
 def tell(event: str, **rest: Any) -> None:

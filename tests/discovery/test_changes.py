@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 from meshbox.core.address import Endpoint
-from meshbox.discovery import (
-    Mailbox,
+from meshbox.discovery.changes import mailbox_events, peer_events
+from meshbox.discovery.events import (
     MailboxChanged,
     MailboxFound,
     MailboxGone,
-    Peer,
     PeerChanged,
     PeerFound,
     PeerGone,
 )
-from meshbox.discovery.changes import mailbox_events, peer_events
+from meshbox.discovery.found import Mailbox, Peer
 from tests.discovery.ears import node
 
 HERE = (Endpoint("10.0.0.1", 3000),)

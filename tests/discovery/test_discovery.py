@@ -11,11 +11,10 @@ import uvloop
 
 from meshbox.core.address import Endpoint
 from meshbox.core.errors import DiscoveryFailed
-from meshbox.discovery import (
-    Announcement,
+from meshbox.discovery.announcement import Announcement
+from meshbox.discovery.discovery import Discovery
+from meshbox.discovery.events import (
     CloneSeen,
-    Dialect,
-    Discovery,
     Event,
     MailboxChanged,
     MailboxFound,
@@ -24,10 +23,11 @@ from meshbox.discovery import (
     PeerChanged,
     PeerFound,
     PeerGone,
-    Service,
     Troubled,
 )
+from meshbox.discovery.found import Dialect
 from meshbox.discovery.interfaces import read_interfaces
+from meshbox.discovery.names import Service
 from tests.discovery.ears import LOOPBACK, Ears, at, new_mesh, node
 
 READ_INTERFACES = "meshbox.discovery.discovery.read_interfaces"

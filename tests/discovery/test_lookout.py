@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 
 from meshbox.core.address import Endpoint
 from meshbox.core.ids import NodeId
-from meshbox.discovery import Announcement, Change, Discovery, Lookout, MeshName, Sighted
-from meshbox.discovery.lookout import NODE
+from meshbox.discovery.announcement import Announcement
+from meshbox.discovery.discovery import Discovery
+from meshbox.discovery.lookout import NODE, Change, Lookout, Sighted
+from meshbox.discovery.names import MeshName
 from meshbox.identity.key import mint
 from tests.discovery.ears import LOOPBACK, WITHIN_S, Ears, new_mesh
 from tests.discovery.tls_listener import listening
