@@ -35,7 +35,6 @@ settings.register_profile(
 settings.register_profile(
     "mutate",
     settings.get_profile("meshbox"),
-    max_examples=20,
     derandomize=True,
     database=None,
     phases=[Phase.explicit, Phase.generate],

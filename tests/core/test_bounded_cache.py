@@ -22,3 +22,12 @@ def test_a_cache_forgets_what_was_used_least_recently() -> None:
     assert len(cache) == 2
     cache.put("huge", 7, weight=101)
     assert len(cache) == 0
+
+
+def test_what_is_discarded_weighs_nothing() -> None:
+    cache = BoundedCache[str, int](count_max=3, weight_max=100)
+    cache.put("a", 0, weight=90)
+    cache.discard("a")
+    cache.put("b", 1, weight=50)
+    cache.put("c", 2, weight=50)
+    assert [cache.get(key) for key in "bc"] == [1, 2]

@@ -71,3 +71,13 @@ def test_time_and_crowds_only_ever_add(
 def test_a_tenth_of_an_allocation_is_for_empty_logs() -> None:
     assert empty_bytes_max(1_000_000) == 100_000
     assert empty_bytes_max(None) == EMPTY_LOGS_BYTES_MAX
+
+
+def test_what_counts_for_just_as_much_as_it_may_is_not_too_much() -> None:
+    now_ms = 60 * DAY_MS
+    assert through(now_ms, RETENTION_MAX_MS, crowded=False) == -1
+    assert through(now_ms, RETENTION_MAX_MS, crowded=True) > 0
+
+
+def test_an_allocation_that_does_not_divide_is_rounded_down() -> None:
+    assert empty_bytes_max(1_000_009) == 100_000

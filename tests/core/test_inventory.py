@@ -18,7 +18,14 @@ from hypothesis.stateful import (
 
 from meshbox.core import inventory
 from meshbox.core.ids import Author, BlobClass, LogId, Namespace, Topic
-from meshbox.core.inventory import Admission, ClassedRanges, LogDraft, LogRecord, Run
+from meshbox.core.inventory import (
+    NONE_SEEN,
+    Admission,
+    ClassedRanges,
+    LogDraft,
+    LogRecord,
+    Run,
+)
 from meshbox.core.limits import LOG_RANGES_EMPTY_MAX
 from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
 from meshbox.core.retention import BUCKET_MS, bucket_of
@@ -188,6 +195,9 @@ def test_the_better_class_stays(
     best = verified | more if blob_class is VERIFIED else verified
     assert after.verified == ranges_of(best)
     assert not after.opaque & after.verified
+    assert after & ranges_of(more) == ClassedRanges(
+        after.opaque & ranges_of(more), after.verified & ranges_of(more)
+    )
     assert after - ranges_of(more) == ClassedRanges(
         after.opaque - ranges_of(more), after.verified - ranges_of(more)
     )
@@ -262,3 +272,70 @@ def test_what_only_counted_as_evicted_leaves_seen_once_something_is_held() -> No
     draft.add(20, blob_class=OPAQUE, bucket=2, size_bytes=1)
     draft.narrow_evicted(went)
     assert draft.finish(4).evicted.all == went
+
+
+def held_by(*runs: Run, evicted: ClassedRanges = NONE_SEEN) -> LogDraft:
+    return LogDraft(LogRecord(LOG, 1, runs, evicted=evicted))
+
+
+def test_the_lowest_blobs_of_a_run_go_for_room_and_the_rest_stays() -> None:
+    run = Run(3, 7, 0, VERIFIED, 40, 25)
+    draft = held_by(run)
+    draft.evict(run, count=3, size_bytes=15)
+    after = draft.finish(2)
+    assert after.runs == (Run(6, 7, 0, VERIFIED, 25, 25),)
+    assert after.evicted == ClassedRanges(EMPTY, ranges_of({3, 4, 5}))
+
+
+def test_the_rest_of_a_run_may_be_empty_blobs() -> None:
+    run = Run(0, 2, 0, OPAQUE, 10, 10)
+    draft = held_by(run)
+    draft.evict(run, count=1, size_bytes=10)
+    assert draft.finish(2).runs == (Run(1, 2, 0, OPAQUE, 0, 10),)
+
+
+def test_a_part_that_held_more_than_its_share_takes_it_from_those_it_was_once_one_with() -> None:
+    other_bucket, other_class = Run(0, 1, 9, OPAQUE, 50, 50), Run(2, 3, 5, VERIFIED, 50, 50)
+    part = Run(8, 10, 5, OPAQUE, 10, 30)
+    first, second = Run(4, 5, 5, OPAQUE, 5, 30), Run(6, 7, 5, OPAQUE, 7, 30)
+    draft = held_by(other_bucket, other_class, first, second, part)
+    draft.evict(part, count=1, size_bytes=21)
+    after = draft.finish(2)
+    assert [run.bytes for run in after.runs] == [50, 50, 0, 1, 0]
+
+
+def test_while_something_is_held_what_went_is_known_one_from_another() -> None:
+    draft = held_by(*(Run(seq, seq + 1, 0, OPAQUE, 1, 1) for seq in range(0, 20, 2)))
+    for run in draft.finish(1).runs[:-1]:
+        draft.evict(run, count=1, size_bytes=1)
+    assert draft.finish(2).evicted.opaque == ranges_of(set(range(0, 18, 2)))
+
+
+def test_what_went_for_room_expires_with_its_own_class_as_if_it_had_stayed() -> None:
+    went = ClassedRanges(ranges_of({1, 2}), ranges_of({5, 6}))
+    draft = held_by(Run(8, 9, 0, OPAQUE, 1, 1), evicted=went)
+    draft.expire_evicted(ClassedRanges(ranges_of({2, 5})))
+    after = draft.finish(2)
+    assert after.evicted == ClassedRanges(ranges_of({1}), ranges_of({6}))
+    assert after.expired == ClassedRanges(ranges_of({2}), ranges_of({5}))
+    assert draft.admit(2, OPAQUE) is Admission.EXPIRED
+    assert draft.admit(2, VERIFIED) is Admission.NEW
+
+
+def test_a_log_that_holds_nothing_stays_small_when_what_went_expires() -> None:
+    went = ClassedRanges(ranges_of(set(range(0, 20, 2))))
+    draft = held_by(evicted=went)
+    draft.expire_evicted(went)
+    assert draft.finish(2).range_count <= LOG_RANGES_EMPTY_MAX
+
+
+def test_what_there_is_room_for_again_leaves_seen() -> None:
+    draft = held_by(Run(8, 9, 0, OPAQUE, 1, 1), evicted=ClassedRanges(ranges_of({1, 2, 5})))
+    draft.release(ClassedRanges(ranges_of({2}), ranges_of({5})))
+    assert draft.finish(2).evicted.all == ranges_of({1})
+
+
+def test_a_log_that_holds_nothing_releases_all_that_went() -> None:
+    draft = held_by(evicted=ClassedRanges(ranges_of({1, 2, 5})))
+    draft.release(ClassedRanges(ranges_of({2})))
+    assert draft.finish(2).evicted == ClassedRanges()

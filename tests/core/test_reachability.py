@@ -24,6 +24,8 @@ BOTH = [Family.IPV4, Family.IPV6]
         ("0.0.0.0", False),
         ("fe80::7%eth0", False),
         ("fd00::7", False),
+        ("2a01:4f8:1:2::7%eth0", True),
+        ("fd00::7%eth0", False),
         ("::1", False),
         ("::", False),
     ],
@@ -82,3 +84,10 @@ def test_any_address_is_taken_and_shows_one_family_at_most(
 def test_the_routes_are_told_as_they_are(routes: set[Family]) -> None:
     reach = Diallers().reach(routes, HOME)
     assert {family for family in Family if reach[family].has_route} == routes
+
+
+def test_a_move_of_the_other_family_leaves_what_is_known() -> None:
+    diallers = Diallers()
+    diallers.note("9.9.9.9", lambda: HOME)
+    moved = [HOME[0], ipaddress.ip_network("2a01:4f8:7:7::/64")]
+    assert dialled(diallers, Family.IPV4, moved)

@@ -5,14 +5,21 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshbox.core.ids import Author, LogId, LogKey, Namespace, Topic
-from meshbox.core.inventory import LogRecord
+from meshbox.core.ids import Author, BlobClass, LogId, LogKey, Namespace, Topic
+from meshbox.core.inventory import LogRecord, Run
+from meshbox.core.limits import ID_BYTES_MAX
 from meshbox.core.room import (
+    ASIDE_BYTES_MAX,
+    BLOB_OVERHEAD_BYTES,
     LIMIT_BYTES_MIN,
+    RANGE_BYTES,
+    RESERVE_BYTES_MAX,
+    UNBOUNDED,
     UNLIMITED,
     Allocation,
     DiskSpace,
     FirstToGo,
+    RoomLeft,
     aside_bytes,
     capacity_bytes,
     footprint_bytes,
@@ -21,6 +28,8 @@ from meshbox.core.room import (
     metadata_bytes,
     newcomer_bytes,
     releasable_bytes,
+    reserve_bytes,
+    room_bytes,
 )
 
 sizes = st.integers(0, 10**12)
@@ -106,3 +115,85 @@ def test_what_storage_counts_for() -> None:
     assert metadata_bytes(LogRecord(log, 1)) > len("topic") + len("author")
     one = footprint_bytes(blobs=1, size_bytes=1_000, logs_bytes=0)
     assert 1_000 < one < newcomer_bytes(1_000)
+
+
+def record_of(topic: str, author: str, *runs: Run) -> LogRecord:
+    return LogRecord(LogId(Namespace.LOGS, Topic(topic), Author(author)), 1, runs)
+
+
+ONE_BLOB = Run(0, 1, 0, BlobClass.OPAQUE, 10, 10)
+
+
+def test_a_log_counts_for_its_names_and_each_of_its_runs() -> None:
+    least = metadata_bytes(record_of("t", "a"))
+    assert metadata_bytes(record_of("topic", "a")) == least + 4
+    assert metadata_bytes(record_of("t", "author")) == least + 5
+    assert metadata_bytes(record_of("t", "a", ONE_BLOB)) == least + RANGE_BYTES
+
+
+def test_the_footprint_is_blobs_with_their_overhead_and_logs() -> None:
+    assert footprint_bytes(blobs=3, size_bytes=1_000, logs_bytes=50) == (
+        1_000 + 3 * BLOB_OVERHEAD_BYTES + 50
+    )
+
+
+def test_there_is_room_for_a_blob_when_there_is_for_a_new_log_of_the_longest_names() -> None:
+    longest = record_of("t" * ID_BYTES_MAX, "a" * ID_BYTES_MAX, ONE_BLOB)
+    needed = footprint_bytes(blobs=1, size_bytes=10, logs_bytes=metadata_bytes(longest))
+    assert room_bytes(10) == needed
+
+
+def test_what_is_set_aside_is_a_part_of_the_limit_and_all_of_it_without_one() -> None:
+    assert aside_bytes(None) == ASIDE_BYTES_MAX
+    assert aside_bytes(320_000_031) == 10_000_000
+    assert aside_bytes(10**12) == ASIDE_BYTES_MAX
+
+
+def test_a_small_limit_leaves_less_of_itself_for_messages_than_a_large_one() -> None:
+    assert capacity_bytes(16_000_001) == 3_838_081
+    assert capacity_bytes(10**10 + 1) == 7_449_668_353
+
+
+def test_an_eighth_of_a_small_disk_is_left_free_and_so_much_of_a_large_one() -> None:
+    assert reserve_bytes(8_000_007) == 1_000_000
+    assert reserve_bytes(10**12) == RESERVE_BYTES_MAX
+
+
+def test_a_full_store_makes_room_for_the_next_deposits_too() -> None:
+    assert goal_bytes(6_463) == 6_363
+
+
+def test_there_is_room_again_when_a_tenth_is_free() -> None:
+    assert has_room(904, 1_004)
+    assert not has_room(905, 1_004)
+
+
+def test_what_went_comes_back_until_a_twentieth_is_left() -> None:
+    assert releasable_bytes(900, 1_010) == 60
+    assert releasable_bytes(960, 1_010) == 0
+
+
+def test_a_group_of_deposits_takes_what_is_left_and_no_more() -> None:
+    left = RoomLeft(100).taking(30)
+    assert left == RoomLeft(70)
+    assert left.takes(70, (0, A, 0), whole=False)
+    assert not left.takes(71, (0, A, 0), whole=False)
+    assert not left.takes(71, (0, A, 0), whole=True)
+
+
+def test_without_a_bound_anything_is_taken() -> None:
+    assert UNBOUNDED.taking(10**15) == UNBOUNDED
+    assert UNBOUNDED.takes(10**15, (0, A, 0), whole=False)
+
+
+def test_what_would_be_the_first_to_go_is_refused() -> None:
+    left = RoomLeft(100, FirstToGo(5, A, 10))
+    assert not left.takes(1, (4, B, 0), whole=False)
+    assert not left.takes(1, (5, A, 9), whole=False)
+    assert left.takes(1, (5, A, 11), whole=False)
+
+
+def test_what_is_stored_whole_or_while_enough_is_free_is_not_refused_for_its_turn() -> None:
+    first = FirstToGo(5, A, 10)
+    assert RoomLeft(100, first).takes(1, (4, A, 0), whole=True)
+    assert RoomLeft(100, first, is_roomy=True).takes(1, (4, A, 0), whole=False)

@@ -66,3 +66,22 @@ def test_there_is_never_more_than_a_frame_a_second(steps: list[int], step_ms: in
             assert len(peers) <= TOLD_FRAME_MAX
             spoken.append(now_ms)
     assert all(b - a >= TELL_INTERVAL_MS for a, b in itertools.pairwise(spoken))
+
+
+def test_who_left_is_not_told_any_more() -> None:
+    telling = Telling()
+    telling.begin(node(1))
+    telling.end(node(1))
+    telling.end(node(7))
+    telling.prove(node(2), at(2))
+    assert told(telling, 0) == {}
+
+
+def test_all_is_told_again_five_minutes_after_it_began_and_not_before() -> None:
+    telling = Telling()
+    telling.begin(node(1))
+    telling.prove(node(2), at(2))
+    began_ms = 7 * LATER
+    assert told(telling, began_ms)
+    assert not told(telling, began_ms + LATER - 1)
+    assert told(telling, began_ms + LATER)

@@ -137,3 +137,38 @@ def test_a_hello_tells_those_who_know_the_name(names: set[str], other: str, nonc
     assert all(tells_way(told, nonce, name) for name in names)
     assert tells_way(told, nonce, other) == (other in names)
     assert len(told) == len(names) * WAY_HASH_BYTES
+
+
+def test_another_hello_tells_it_in_other_bytes() -> None:
+    told = told_ways(["way"], b"\1" * 32)
+    assert not tells_way(told, b"\2" * 32, "way")
+
+
+def test_only_whole_hashes_at_their_places_tell() -> None:
+    told = told_ways(["way"], b"\1" * 32)
+    shifted = b"x" + told + b"x" * (WAY_HASH_BYTES - 1)
+    assert not tells_way(shifted, b"\1" * 32, "way")
+
+
+def test_a_turn_kept_makes_good_all_that_were_missed() -> None:
+    ours = way_out(A, B)
+    ours.acting(LOG, now_ms=0)
+    ours.shown(LOG, now_ms=0)
+    for _ in range(MISSES_MAX - 1):
+        ours.acting(LOG, now_ms=0)
+    assert ours.due_ms(LOG, since_ms=0, now_ms=0) == STEP_MS
+
+
+def test_each_of_those_before_is_blamed_for_its_own_turns() -> None:
+    three = [node_id_of(bytes([number]) * 32) for number in range(3)]
+    log = LogKey(bytes(16))
+    ranked = sorted(three, key=waits(three, log).__getitem__)
+    for early, late in (ranked[:2], ranked[1::-1]):
+        ours = way_out(ranked[2], early)
+        ours.acting(log, now_ms=0)
+        ours.share([early, late])
+        for _ in range(MISSES_MAX - 1):
+            ours.acting(log, now_ms=0)
+        assert ours.due_ms(log, since_ms=0, now_ms=0) == STEP_MS
+        ours.acting(log, now_ms=0)
+        assert ours.due_ms(log, since_ms=0, now_ms=0) == 0
