@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     modules = all_modules()
     if unknown := sorted(set(chosen.module) - set(modules)):
         parser.error(f"no module of meshbox/core: {', '.join(unknown)}")
+    # Ignored by what was started in the background, and by all that it starts in turn.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if chosen.changed is not None:
             modules = changed_modules(chosen.changed or None)

@@ -21,8 +21,8 @@ from meshbox.core.bridging import (
     kept,
     needs_memory,
 )
-from meshbox.core.ids import Origin
-from meshbox.core.limits import HEIGHT_LEAP, REMEMBERED_RANGES_MAX
+from meshbox.core.ids import ORIGIN_TAG_BYTES, Origin
+from meshbox.core.limits import HEIGHT_LEAP, MISSING_MAX, REMEMBERED_RANGES_MAX
 from meshbox.core.ranges import EMPTY, SeqRanges
 
 LEAP = 6
@@ -194,3 +194,53 @@ def test_what_came_from_a_server_is_known_by_its_origin() -> None:
     assert is_bridged(bridged("https://a.example"))
     assert bridged("https://a.example") != bridged("https://b.example")
     assert not is_bridged(Origin(b"n" * 32, bridged("https://a.example").tag))
+    assert len(bridged("https://a.example").tag) == ORIGIN_TAG_BYTES
+
+
+def test_what_was_passed_hides_nothing_above_it() -> None:
+    far = FarLog(SeqRanges.single(9))
+    assert height_of(SeqRanges.single(20), far, passed=8) == 8
+    assert height_of(SeqRanges.single(20), far, passed=9) == 20
+
+
+def test_what_was_taken_is_there_and_what_is_not_to_be_brought_is_only_done_with() -> None:
+    far = FarLog(SeqRanges.single(0), EMPTY, SeqRanges.single(1))
+    both = ranges({1, 5})
+    assert brought(far, SeqRanges.single(5), taken=True) == FarLog(ranges({0, 5}), EMPTY, both)
+    assert brought(far, SeqRanges.single(5), taken=False) == FarLog(ranges({0}), EMPTY, both)
+
+
+def gone_after(answer: Answer) -> SeqRanges:
+    """What a server that had 0 … 9 gives out no more, of which nothing was seen here."""
+    far = FarLog(SeqRanges.of(0, 10))
+    return exchange(seen=EMPTY, held=EMPTY, far=far, answer=answer).far.gone
+
+
+def test_what_is_above_the_height_and_does_not_come_is_gone() -> None:
+    assert gone_after(Answer(3, ranges({5, 6, 9}), EMPTY)) == ranges({4, 7, 8})
+
+
+def test_what_a_page_leaves_out_is_gone() -> None:
+    assert gone_after(Answer(None, ranges({0, 1, 3}), EMPTY, is_whole=False)) == ranges({2})
+    assert gone_after(Answer(None, EMPTY, EMPTY, is_whole=False)) == EMPTY
+
+
+def known_after(height: int, missing: SeqRanges) -> SeqRanges:
+    """What a server is known to have that named `missing` up to `height`."""
+    answer = Answer(height, EMPTY, missing)
+    return exchange(seen=EMPTY, held=EMPTY, far=UNKNOWN, answer=answer).far.there
+
+
+def test_what_a_list_does_not_name_is_there_as_far_as_it_can_go() -> None:
+    missing = ranges({2, 5})
+    full = 2 + MISSING_MAX
+    assert known_after(full - 1, missing) == SeqRanges.of(0, full) - missing
+    assert known_after(full, missing) == ranges({0, 1, 3, 4})
+
+
+def test_below_the_height_only_what_was_named_is_brought() -> None:
+    cut = SeqRanges.of(0, MISSING_MAX)
+    height = 2 * MISSING_MAX
+    held = ranges({height - 1, height, height + 1})
+    answer = Answer(height, EMPTY, cut)
+    assert exchange(seen=held, held=held, far=UNKNOWN, answer=answer).bring == ranges({height + 1})

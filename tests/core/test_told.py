@@ -154,3 +154,12 @@ def test_there_are_bounds_and_the_honest_are_dialled(steps: list[tuple[str, int,
         if honest in sync.dialled:
             return
     raise AssertionError(sync.dialled)
+
+
+def test_a_teller_that_comes_back_is_heard_at_once() -> None:
+    sync = Sync()
+    sync.told.told(TELLER, peers([1]), now_ms=0)
+    sync.told.teller_ended(TELLER)
+    sync.told.teller_ended(LIAR)
+    sync.told.told(TELLER, peers([2]), now_ms=1)
+    assert len(sync.told) == 2

@@ -106,6 +106,23 @@ def test_what_we_could_not_hear_is_no_silence() -> None:
     assert ledger.claim(B, LOG, now_ms=5_000 + WANT_PATIENCE_MS)
 
 
+def test_what_could_not_be_heard_since_the_last_answer_is_no_silence() -> None:
+    ledger = offered_by(A, B)
+    assert ledger.claim(A, LOG, now_ms=1_000)
+    ledger.held_up(5_000)
+    assert not ledger.claim(B, LOG, now_ms=6_000 + WANT_PATIENCE_MS - 1)
+    assert ledger.claim(B, LOG, now_ms=6_000 + WANT_PATIENCE_MS)
+
+
+def test_what_is_lacking_is_all_that_anybody_offers() -> None:
+    ledger = WantLedger()
+    assert LOG not in ledger
+    ledger.declare(A, LOG, SeqRanges.of(0, 5), now_ms=0)
+    ledger.declare(B, LOG, SeqRanges.of(3, 10), now_ms=0)
+    assert LOG in ledger
+    assert ledger.lacking(LOG) == TEN
+
+
 def test_what_a_peer_usually_takes_follows_what_it_takes() -> None:
     ledger = offered_by(A, B)
     for turn in range(20):
