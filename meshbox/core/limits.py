@@ -450,6 +450,10 @@ SYNC_STREAMS_MAX: Final = 2_048
 """Sync connections and streams at a time: of an internet mailbox for a thousand islands, each of
 which may be here twice for a while. One costs 0.2 MB (docs/scale.md)."""
 
+SYNC_WINDOW_BYTES: Final = MIB
+"""Bytes that a peer may have sent and we not read (HTTP/2's window): 10 MB/s on a line of 100 ms.
+What a slow line takes is bounded by what is asked for (core/session/pacing.py)."""
+
 PEERS_MAX: Final = 1_024
 """Peers remembered; an unconnected one that nobody configured is forgotten first."""
 

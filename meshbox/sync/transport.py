@@ -22,7 +22,7 @@ import grpc.aio
 from meshbox.core.address import Endpoint
 from meshbox.core.errors import ListenFailed, PeerLost
 from meshbox.core.ids import NodeId
-from meshbox.core.limits import FRAME_BYTES_LIMIT, SYNC_STREAMS_MAX
+from meshbox.core.limits import FRAME_BYTES_LIMIT, SYNC_STREAMS_MAX, SYNC_WINDOW_BYTES
 from meshbox.identity.certificate import LEAF_NAME, leaf, trust_anchor
 from meshbox.identity.key import Identity
 from meshbox.wire.v1.sync_pb2 import DESCRIPTOR
@@ -53,6 +53,10 @@ _COMMON: Final = (
     ("grpc.max_send_message_length", FRAME_BYTES_LIMIT),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.keepalive_permit_without_calls", 1),
+    # Else gRPC also pings with what comes, to size the window, and ends the connection when that
+    # ping waits for its time-out behind what was sent: in the midst of a slow line's traffic.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", SYNC_WINDOW_BYTES),
 )
 
 

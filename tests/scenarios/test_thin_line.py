@@ -1,7 +1,8 @@
 """A gateway on 64 kbit/s, with a second there and back and 5 % of the packets lost, gets through.
 
-tbf bounds the rate of both machines, iptables drops by its statistic match, and a relay beside the
-gateway delays what is sent, by a seed. Loss and rate act on the kernel's own TCP.
+tbf bounds the rate of both machines, iptables drops one packet of 20 by its statistic match, and a
+relay beside the gateway delays what is sent; both by a seed. Loss and rate act on the kernel's own
+TCP.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import base64
 import http.client
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -28,7 +30,7 @@ from tests.node.processes import RunningNode, start_node
 
 RATE = "64kbit"
 DELAY_S = 0.5
-LOSS = "0.05"
+LOST_EVERY = 20
 SEED = 1
 SMALL = 20
 LARGE_BYTES = 60_000
@@ -91,10 +93,12 @@ def wait(is_so: Callable[[], bool], *, within_s: float) -> float:
     return time.monotonic() - began_s
 
 
-def thin(lab: Lab, machine: str) -> None:
-    """What the machine sends is slow, and what it is sent gets lost."""
+def thin(lab: Lab, machine: str, *, lost_first: int) -> None:
+    """What the machine sends is slow, and what it is sent gets lost: every 20th packet from
+    `lost_first` on, counted from 0."""
     rate = ("rate", RATE, "burst", "3000", "latency", "2000ms")
-    lost = ("-m", "statistic", "--mode", "random", "--probability", LOSS, "-j", "DROP")
+    nth = ("--mode", "nth", "--every", str(LOST_EVERY), "--packet", str(lost_first))
+    lost = ("-m", "statistic", *nth, "-j", "DROP")
     for command in (
         ["tc", "qdisc", "add", "dev", "eth0", "root", "tbf", *rate],
         ["iptables", "-A", "INPUT", "-i", "eth0", *lost],
@@ -109,8 +113,9 @@ def ends(folder: Path) -> Iterator[Ends]:
         pytest.skip("needs the commands tc and iptables")
     with Lab(machines=2) as lab:
         here, there = lab.machines
+        chance = random.Random(SEED)
         for machine in lab.machines:
-            thin(lab, machine)
+            thin(lab, machine, lost_first=chance.randrange(LOST_EVERY))
         common = ("--http", f"127.0.0.1:{HTTP_PORT}", "--https", "off", "--admin", "off")
         sync = f"{lab.address(there)}:3001"
         far = start_node(

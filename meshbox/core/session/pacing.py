@@ -8,7 +8,9 @@ everything behind it up for half a minute, what is new, and the answer to a ping
 - the sender sends a credit in `FRAMES_A_CREDIT` frames: it learns from it what the line takes.
 
 What is in flight begins small and grows with what is measured: over `SAMPLE_MS` of waiting, or
-`SAMPLE_BYTES`. Time in which nothing was waited for says nothing about a line.
+`SAMPLE_BYTES`. It at most doubles with one sample, since one alone deceives: behind a lost packet
+nothing comes for seconds, and then everything at once. Time in which nothing was waited for says
+nothing about a line.
 """
 
 from __future__ import annotations
@@ -90,7 +92,7 @@ class FlightSize:
         """Bytes of blobs came."""
         rate = self._rate.moved(size_bytes, now_ms)
         if rate is not None:
-            fitting = int(rate * FLIGHT_MS / 1_000)
+            fitting = min(int(rate * FLIGHT_MS / 1_000), 2 * self.bytes)
             self.bytes = min(max(fitting, FLIGHT_BYTES_MIN), WANT_BYTES_MAX)
 
     def answered(self) -> None:

@@ -52,6 +52,15 @@ def test_on_a_long_and_wide_line_it_grows_to_what_the_line_takes() -> None:
     assert flight_after(bytes_per_s=1_000_000, rtt_ms=1_000, rounds=10) > 1_000_000
 
 
+def test_what_came_at_once_after_a_lost_packet_is_not_taken_for_the_line() -> None:
+    flight, now_ms = FlightSize(), 0
+    flight.asked(now_ms=now_ms)
+    for wait_ms in [500] * 20 + [5_000] + [20] * 9 + [500] * 4:
+        now_ms += wait_ms
+        flight.came(4_000, now_ms=now_ms)
+        assert flight.bytes <= 2 * FLIGHT_MS * 8
+
+
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**5)), max_size=20))
 def test_it_has_bounds_and_rest_is_not_counted(came: list[tuple[int, int]]) -> None:
     flight, rested, now_ms = FlightSize(), FlightSize(), 0
