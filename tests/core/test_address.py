@@ -13,6 +13,7 @@ from meshbox.core.address import (
     Endpoint,
     PeerAddress,
     bare_host,
+    is_address,
     is_loopback,
     parse_address,
     parse_endpoint,
@@ -98,6 +99,7 @@ def test_the_scheme_may_be_in_any_case_and_the_node_id_may_not() -> None:
         parse_address(f"meshbox://{NODE[:-1]}@a:1")
     assert isinstance(caught.value.__cause__, InvalidId)
     assert "is not a node id" in caught.value.message
+    assert caught.value.hint == caught.value.__cause__.hint
 
 
 @pytest.mark.parametrize(
@@ -187,10 +189,16 @@ def test_off_is_nothing_to_dial() -> None:
         ("fe80::1%eth0", "fe80::1"),
         ("FE80:0:0::1%2", "fe80::1"),
         ("south.local", "south.local"),
+        ("south.local%eth0", "south.local"),
     ],
 )
 def test_one_address_has_one_bare_host(host: str, bare: str) -> None:
     assert bare_host(host) == bare
+
+
+def test_a_name_is_no_address() -> None:
+    assert all(map(is_address, ["10.0.0.1", "fe80::1%eth0"]))
+    assert not any(map(is_address, ["south.local", "", "10.0.0"]))
 
 
 def test_loopback_is_what_no_dns_decides() -> None:

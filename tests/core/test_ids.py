@@ -89,3 +89,10 @@ def test_names_of_the_apps() -> None:
     assert is_app_name("0aF9" * 16)
     for name in ("", "0" * 63, "0" * 65, "g" * 64, "0" * 64 + "\n", "\u0660" * 64):
         assert not is_app_name(name)
+
+
+@pytest.mark.parametrize(("parse", "what"), [(parse_topic, "Topic ID"), (parse_author, "Author")])
+@pytest.mark.parametrize("text", ["a:b", "f" * (ID_BYTES_MAX + 1), "\ud800"])
+def test_a_refusal_says_which_id_is_wrong(parse: object, what: str, text: str) -> None:
+    with pytest.raises(InvalidId, match=f"^{what} "):
+        parse(text)  # type: ignore[operator]

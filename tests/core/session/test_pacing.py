@@ -13,6 +13,8 @@ from meshbox.core.session.pacing import (
     FLIGHT_BYTES_MIN,
     FLIGHT_MS,
     FRAME_BYTES_MIN,
+    SAMPLE_BYTES,
+    SAMPLE_MS,
     Credit,
     FlightSize,
     frame_bytes,
@@ -72,6 +74,57 @@ def test_it_has_bounds_and_rest_is_not_counted(came: list[tuple[int, int]]) -> N
         rested.answered()
         assert FLIGHT_BYTES_MIN <= flight.bytes <= WANT_BYTES_MAX
         assert flight.bytes == rested.bytes
+
+
+def test_what_is_in_flight_is_as_much_as_came_in_so_long_of_late() -> None:
+    flight = FlightSize()
+    flight.asked(now_ms=1_000)
+    flight.came(50_000, now_ms=1_100)
+    assert flight.bytes == FLIGHT_BYTES_FIRST
+    flight.came(50_000, now_ms=1_000 + SAMPLE_MS)
+    assert flight.bytes == 100_000 * FLIGHT_MS // SAMPLE_MS
+    flight.came(20_000, now_ms=1_000 + 2 * SAMPLE_MS)
+    assert flight.bytes == 20_000 * FLIGHT_MS // SAMPLE_MS
+
+
+def test_much_is_a_sample_however_soon_it_came() -> None:
+    flight = FlightSize()
+    flight.asked(now_ms=0)
+    flight.came(SAMPLE_BYTES - 1, now_ms=200)
+    assert flight.bytes == FLIGHT_BYTES_FIRST
+    flight.came(1, now_ms=200)
+    assert flight.bytes == min(SAMPLE_BYTES * FLIGHT_MS // 200, WANT_BYTES_MAX)
+
+
+def test_what_was_not_waited_for_says_nothing() -> None:
+    flight = FlightSize()
+    flight.came(10**6, now_ms=500)
+    flight.asked(now_ms=1_000)
+    flight.answered()
+    flight.came(10**6, now_ms=2_000)
+    assert flight.bytes == FLIGHT_BYTES_FIRST
+
+
+def test_asking_for_more_meanwhile_begins_nothing_anew() -> None:
+    flight = FlightSize()
+    flight.asked(now_ms=0)
+    flight.asked(now_ms=SAMPLE_MS - 1)
+    flight.came(100_000, now_ms=SAMPLE_MS)
+    assert flight.bytes == 100_000 * FLIGHT_MS // SAMPLE_MS
+
+
+def test_a_credit_is_half_of_the_flight_and_given_when_half_of_it_is_used() -> None:
+    credit = Credit()
+    assert credit.give(100_000) == 50_000
+    credit.came(24_999)
+    assert credit.give(100_000) == 0
+    credit.came(1)
+    assert credit.give(100_000) == 25_000
+    assert credit.give(100_000) == 0
+
+
+def test_a_frame_is_half_a_credit() -> None:
+    assert frame_bytes(2 * FRAME_BYTES_MIN + 2) == FRAME_BYTES_MIN + 1
 
 
 @given(st.integers(0, WANT_BYTES_MAX))
