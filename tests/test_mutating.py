@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from scripts.mutating.groups import Group, groups
 from scripts.mutating.modules import (
     NoSuchBase,
     all_modules,
     changed_modules,
     module_of,
-    pattern,
 )
 from scripts.mutating.tally import Tally, tally, together
 
@@ -88,8 +89,7 @@ def test_a_base_that_git_lacks_is_said(repository: Path) -> None:
         changed_modules("nowhere")
 
 
-def test_a_mutant_belongs_to_the_module_that_its_pattern_names() -> None:
-    assert pattern("session/pages") == "meshbox.core.session.pages.x*"
+def test_a_mutant_belongs_to_the_module_that_it_is_named_for() -> None:
     assert module_of("meshbox.core.session.pages.x_page__mutmut_1") == "session/pages"
 
 
@@ -118,3 +118,34 @@ def test_several_modules_count_as_one() -> None:
 
 def test_nothing_tried_has_no_failing_score() -> None:
     assert Tally().share == 1.0
+
+
+def test_a_module_is_mutated_alone_and_those_of_a_session_together() -> None:
+    assert groups(["session/pages", "turns", "clock", "session/asking"]) == [
+        Group("clock", ("clock",)),
+        Group("turns", ("turns",)),
+        Group("session", ("session/asking", "session/pages")),
+    ]
+    assert groups([]) == []
+
+
+def test_a_module_is_tried_by_its_own_tests() -> None:
+    clock, turns, session = groups(["clock", "turns", "session/pages"])
+    assert clock.tests == ["tests/core/test_clock.py", "tests/core/test_clock_model.py"]
+    assert turns.tests == ["tests/core/test_turns.py"]
+    assert session.tests == ["tests/core/session", "tests/core/test_session.py"]
+
+
+def test_mutmut_finds_this_tree_with_the_modules_of_the_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path.cwd()
+    for name in ("meshbox", "scripts", "tests", "pyproject.toml"):
+        (tmp_path / name).symlink_to(root / name)
+    monkeypatch.chdir(tmp_path)
+    (group,) = groups(["turns"])
+    group.prepare()
+    settings = tomllib.loads((group.folder / "pyproject.toml").read_text())["tool"]["mutmut"]
+    assert settings["only_mutate"] == ["meshbox/core/turns.py"]
+    assert settings["pytest_add_cli_args_test_selection"] == group.tests
+    assert (group.folder / "meshbox/core/turns.py").exists()

@@ -7,11 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from math import inf, isinf
 from pathlib import Path
 from typing import Final
 
-from scripts.mutating.modules import NoSuchBase, all_modules, changed_modules, pattern
+from scripts.mutating.groups import Group, groups
+from scripts.mutating.modules import NoSuchBase, all_modules, changed_modules, module_of
 from scripts.mutating.tally import Tally, tally, together
 
 SHARE_MIN: Final = 0.9
@@ -22,8 +25,7 @@ _STOPPING_S: Final = 60
 _FAILED: Final = 1
 _WRONG_USE: Final = 2
 _INTERRUPTED: Final = 130
-_OUT: Final = Path("mutants")
-_MUTMUT: Final = Path(sys.executable).with_name("mutmut")
+_MUTMUT: Final = Path(sys.executable).with_name("mutmut").absolute()
 
 
 class RunFailed(Exception):
@@ -34,23 +36,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0 when nine tenths of the mutants that were tried were noticed."""
     parser = _parser()
     chosen = parser.parse_args(arguments)
-    if chosen.show:
-        return subprocess.run(  # noqa: S603 - what a developer asks for
-            [_MUTMUT, "show", chosen.show], check=False
-        ).returncode
+    # Ignored by what was started in the background, and by all that it starts in turn.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     modules = all_modules()
     if unknown := sorted(set(chosen.module) - set(modules)):
         parser.error(f"no module of meshbox/core: {', '.join(unknown)}")
-    # Ignored by what was started in the background, and by all that it starts in turn.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        if chosen.show:
+            (group,) = groups([module_of(chosen.show)])
+            sys.stdout.write(_mutmut(group, "show", chosen.show))
+            return 0
         if chosen.changed is not None:
             modules = changed_modules(chosen.changed or None)
         modules = chosen.module or modules
-        if not chosen.report and modules:
-            minutes = chosen.minutes or (chosen.changed is not None and CHANGED_MINUTES_MAX)
-            _run(modules, seconds_max=60 * minutes or None)
-        return _tell(tally(_results(), modules) if modules else {})
+        if not chosen.report:
+            minutes = chosen.minutes or (CHANGED_MINUTES_MAX if chosen.changed is not None else inf)
+            _run(groups(modules), until_s=time.monotonic() + 60 * minutes)
+        return _tell(modules)
     except (NoSuchBase, RunFailed) as error:
         sys.stderr.write(f"scripts/mutate: {error}\n")
         return _WRONG_USE
@@ -58,38 +60,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def _run(modules: Sequence[str], *, seconds_max: float | None) -> None:
-    """Tries all mutants of `modules`, those with the quickest tests first, until time is up."""
-    # Which tests reach a function is looked up anew: mutmut keeps that of tests that changed.
-    shutil.rmtree(_OUT / "tests", ignore_errors=True)
-    (_OUT / "mutmut-stats.json").unlink(missing_ok=True)
-    for module in modules:  # an outcome of an earlier run is none of this one
-        (_OUT / f"meshbox/core/{module}.py").unlink(missing_ok=True)
-        (_OUT / f"meshbox/core/{module}.py.meta").unlink(missing_ok=True)
-    with subprocess.Popen(  # noqa: S603 - names of our own files
-        [_MUTMUT, "run", *map(pattern, modules)], stdout=sys.stderr
+def _run(chosen: Sequence[Group], *, until_s: float) -> None:
+    """Tries all mutants of one group after the other, anew, until time is up."""
+    for group in chosen:
+        left_s = until_s - time.monotonic()
+        shutil.rmtree(group.folder, ignore_errors=True)
+        if left_s > 0:
+            sys.stderr.write(f"\n{group.name}, by {' '.join(group.tests)}\n")
+            group.prepare()
+            _try(group, seconds_max=None if isinf(left_s) else left_s)
+
+
+def _try(group: Group, *, seconds_max: float | None) -> None:
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [_MUTMUT, "run"], cwd=group.folder, stdout=sys.stderr
     ) as running:
         try:
-            status = running.wait(seconds_max)
+            if status := running.wait(seconds_max):
+                raise RunFailed(f"mutmut ended with status {status}: {group.name}")
         except (subprocess.TimeoutExpired, KeyboardInterrupt) as stopped:
             running.send_signal(signal.SIGINT)
-            status = running.wait(_STOPPING_S)
+            running.wait(_STOPPING_S)
             if isinstance(stopped, KeyboardInterrupt):
                 raise
-    if status:
-        raise RunFailed(f"mutmut run ended with status {status}")
 
 
-def _results() -> list[str]:
-    if not _OUT.exists():
-        raise RunFailed("nothing was run yet: scripts/mutate")
-    listed = subprocess.run(  # noqa: S603 - our own command
-        [_MUTMUT, "results", "--all", "true"], check=True, capture_output=True, text=True
+def _mutmut(group: Group, *arguments: str) -> str:
+    """What it says of the last run of a group; nothing when that was not run."""
+    if not group.folder.exists():
+        return ""
+    done = subprocess.run(  # noqa: S603 - our own command
+        [_MUTMUT, *arguments], cwd=group.folder, capture_output=True, text=True, check=False
     )
-    return listed.stdout.splitlines()
+    if done.returncode:
+        raise RunFailed(f"mutmut {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
 
 
-def _tell(tallies: dict[str, Tally]) -> int:
+def _tell(modules: Sequence[str]) -> int:
+    listed = [_mutmut(group, "results", "--all", "true") for group in groups(modules)]
+    tallies = tally("\n".join(listed).splitlines(), modules)
     whole = together(tallies.values())
     lines = [_line(module, one) for module, one in sorted(tallies.items())]
     sys.stdout.write("\n".join([*whole.survivors, *lines, _line("together", whole)]) + "\n")

@@ -32,11 +32,6 @@ def changed_modules(base: str | None) -> list[str]:
     return _named(Path(line) for line in differing.splitlines())
 
 
-def pattern(module: str) -> str:
-    """What mutmut calls all mutants of a module."""
-    return f"meshbox.core.{module.replace('/', '.')}.x*"
-
-
 def module_of(mutant: str) -> str:
     """The module of a mutant, by mutmut's name of it: `meshbox.core.ranges.x_union__mutmut_1`."""
     return mutant.removeprefix("meshbox.core.").rpartition(".")[0].replace(".", "/")
