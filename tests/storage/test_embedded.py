@@ -685,6 +685,26 @@ async def test_small_caches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     await harness.close()
 
 
+async def test_a_sweep_does_not_fill_the_caches_with_what_is_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is remembered is looked through by the garbage collector, and was asked for."""
+    monkeypatch.setattr(caches, "RECORDS_COUNT_MAX", 3)
+    harness = MemoryHarness()
+    store = await harness.open()
+    old = [log_of(f"old {at}") for at in range(9)]
+    await put(store, *(blob(store, 0, log=log) for log in old))
+    harness.clock.advance(7 * DAY_MS)
+    await put_one(store, blob(store, 0))
+    asked = await record(store)
+    assert (await sweep(store)).blobs == 9
+    remembered = store._database.caches.records
+    assert len(remembered) == 1
+    assert remembered.get(LOG.key) is asked
+    assert all(r is not None and r.expired.all for r in await store.logs(old))
+    await harness.close()
+
+
 async def test_a_blob_that_many_ask_for_is_read_once_and_never_when_replaced() -> None:
     harness = MemoryHarness()
     store = await harness.open()

@@ -112,7 +112,10 @@ class Caches:
     def note_changed(self, changed: Iterable[tuple[LogKey, LogRecord]], new: set[LogKey]) -> None:
         """Records as a batch wrote them."""
         for key, record in changed:
-            self.remember(key, record)
+            if record.runs:
+                self.remember(key, record)
+            else:  # Seldom asked for, and a sweep makes all too many.
+                self.records.discard(key)
             name = (record.log.namespace, record.log.topic)
             logs = self.topics.get(name)
             if logs is None:

@@ -73,7 +73,9 @@ class Database:
         self.cursors_returned = asyncio.Event()
         """Set, and replaced, when cursors went back."""
 
-    def records(self, keys: Sequence[LogKey]) -> list[LogRecord | None]:
+    def records(
+        self, keys: Sequence[LogKey], *, remembering: bool = True
+    ) -> list[LogRecord | None]:
         """The records of logs, in order; one multi-get for those not remembered."""
         found = [self.caches.records.get(key) for key in keys]
         missing = [at for at, record in enumerate(found) if record is None]
@@ -82,13 +84,14 @@ class Database:
             for at, value in zip(missing, values, strict=True):
                 if value is not None:
                     record = decode_record(value)
-                    self.caches.remember(keys[at], record)
+                    if remembering:
+                        self.caches.remember(keys[at], record)
                     found[at] = record
         return found
 
-    def records_held(self, keys: Sequence[LogKey]) -> list[LogRecord]:
+    def records_held(self, keys: Sequence[LogKey], *, remembering: bool = True) -> list[LogRecord]:
         """The records of logs that an index of the database names: they must be there."""
-        records = self.records(keys)
+        records = self.records(keys, remembering=remembering)
         present = [record for record in records if record is not None]
         if len(present) != len(records):
             raise StoreDamaged("the database names a log that it does not have")

@@ -48,7 +48,7 @@ class Forgetting:
         entries = self._oldest(changes.counts, limit=SWEEP_LOGS_MAX)
         if entries:
             self._first = due_key(*entries[0])
-        records = self._database.records_held([entry.log for entry in entries])
+        records = self._database.records_held([entry.log for entry in entries], remembering=False)
         for entry, record in zip(entries, records, strict=True):
             if record.runs or record.last_bucket != entry.bucket:
                 raise StoreDamaged("the database calls a log empty that is not, or not since then")
