@@ -59,8 +59,7 @@ class Turns:
         if self._is_long(turn, PARTS_TURN_MS, now_ms) or (
             more_bytes and not self._fits(turn, more_bytes, now_ms)
         ):
-            waiting = self._waiting.setdefault(turn, _Waiting(size_bytes, now_ms))
-            waiting.bytes, waiting.asked_ms = size_bytes, now_ms
+            self._waiting[turn] = _Waiting(size_bytes, now_ms)  # In its old place, if it had one.
             return False
         self._waiting.pop(turn, None)
         if not turn.bytes:

@@ -136,6 +136,7 @@ def test_the_scheme_may_be_in_any_case_and_the_node_id_may_not() -> None:
         (f"meshbox://{NODE}@0x7F000001:1", "is not an IPv4 address"),
         (f"meshbox://{NODE}@2130706433:1", "is not an IPv4 address"),
         (f"meshbox://{NODE}@-a:1", "is not a host name"),
+        (f"meshbox://{NODE}@a@b:1", "is not a host name"),
         (f"meshbox://{NODE}@a..b:1", "is not a host name"),
         (f"meshbox://{NODE}@a b:1", "is not a host name"),
         (f"meshbox://{NODE}@bücher:1", "is not a host name"),
@@ -156,6 +157,12 @@ def test_bounds() -> None:
         parse_address(f"meshbox://{NODE}@{','.join([*most, 'a:1'])}")
     with pytest.raises(InvalidAddress, match="characters, at most"):
         parse_address("x" * (ADDRESS_LENGTH_MAX + 1))
+    with pytest.raises(InvalidAddress, match="does not begin"):
+        parse_address("x" * ADDRESS_LENGTH_MAX)
+    longest = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 61])
+    assert parse_target(f"{longest}:1").host == longest
+    with pytest.raises(InvalidAddress, match="is not a host name"):
+        parse_target(f"{longest}d:1")
     for parse in (parse_target, parse_endpoint):
         with pytest.raises(InvalidAddress, match="characters") as caught:
             parse("x" * 10**6)

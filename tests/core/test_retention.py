@@ -79,6 +79,12 @@ def test_what_was_swept_stays_due() -> None:
     assert retention.due_through(0) == 7
     assert retention.with_swept(8).due(8, 0)
     assert retention.with_swept(3) is retention, "a sweep does not go back"
+    assert retention.with_swept(7) is retention
+
+
+def test_a_long_time_off_makes_all_due_that_came_before_it() -> None:
+    gap = Gap(bucket_start_ms(10), 100 * DAY_MS)
+    assert Retention(RETENTION_MAX_MS, None, (gap,)).due_through(gap.start_ms) == 9
 
 
 def test_nothing_is_due_at_first() -> None:

@@ -74,6 +74,62 @@ def test_while_others_wait_a_turn_is_not_prolonged_and_then_lost() -> None:
     assert not turns.is_over(ben, now_ms=2 * late_ms)
 
 
+def test_nobody_is_woken_for_whom_there_is_no_room() -> None:
+    turns, (ann, ben, cat, dan) = Turns(), some_turns(4)
+    assert turns.take(ann, HALF, now_ms=0)
+    assert turns.take(ben, HALF, now_ms=0)
+    assert not turns.take(cat, HALF, now_ms=0)
+    assert not turns.take(dan, 1, now_ms=0)
+    turns.give_back(ann)
+    assert turns.take_woken() == {cat.peer}
+
+
+def test_one_that_waits_for_more_needs_only_what_it_has_not() -> None:
+    turns, (ann, ben, cat) = Turns(), some_turns()
+    assert turns.take(ann, HALF, now_ms=0)
+    assert turns.take(ben, 10, now_ms=0)
+    assert turns.take(cat, HALF - 10, now_ms=0)
+    assert not turns.take(ben, HALF + 10, now_ms=0)
+    turns.give_back(ann)
+    assert turns.take_woken() == {ben.peer}
+    turns.give_back(cat)
+    assert turns.take(cat, HALF - 10, now_ms=0)
+    assert turns.take(ben, HALF + 10, now_ms=0)
+
+
+def test_who_asks_again_keeps_its_place() -> None:
+    turns, (ann, ben, eve) = Turns(), some_turns()
+    assert turns.take(ann, PARTS_BYTES_MAX, now_ms=0)
+    for waiting in (ben, eve, ben):
+        assert not turns.take(waiting, PARTS_BYTES_MAX, now_ms=0)
+    turns.give_back(ann)
+    assert turns.take_woken() == {ben.peer}
+
+
+def test_nothing_is_left_that_one_before_it_waits_for() -> None:
+    turns, (ann, ben, eve) = Turns(), some_turns()
+    assert turns.take(ann, HALF, now_ms=0)
+    assert not turns.take(ben, HALF + 1, now_ms=0)
+    assert not turns.take(eve, HALF, now_ms=0)
+
+
+def test_a_turn_lasts_for_twice_its_time_and_may_grow_in_the_first_half() -> None:
+    turns, (ann, ben, _) = Turns(), some_turns()
+    begun_ms = 5_000
+    assert turns.take(ann, HALF, now_ms=begun_ms)
+    for passed_ms in (1, PARTS_TURN_MS, 2 * PARTS_TURN_MS):
+        assert not turns.take(ben, PARTS_BYTES_MAX, now_ms=begun_ms + passed_ms)
+        assert not turns.is_over(ann, now_ms=begun_ms + passed_ms)
+        grows = turns.take(ann, HALF, now_ms=begun_ms + passed_ms)
+        assert grows == (passed_ms <= PARTS_TURN_MS)
+    assert turns.is_over(ann, now_ms=begun_ms + 2 * PARTS_TURN_MS + 1)
+
+
+def test_at_first_nothing_is_taken() -> None:
+    turns = Turns()
+    assert (turns.bytes, turns.bytes_uncommitted) == (0, 0)
+
+
 STEPS = st.lists(
     st.tuples(
         st.integers(0, 4),
