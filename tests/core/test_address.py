@@ -164,6 +164,8 @@ def test_bounds() -> None:
     with pytest.raises(InvalidAddress, match="is not a host name"):
         parse_target(f"{longest}d:1")
     for parse in (parse_target, parse_endpoint):
+        with pytest.raises(InvalidAddress, match="has no port"):
+            parse("x" * ADDRESS_LENGTH_MAX)
         with pytest.raises(InvalidAddress, match="characters") as caught:
             parse("x" * 10**6)
         assert len(str(caught.value)) < 100

@@ -244,3 +244,9 @@ def test_below_the_height_only_what_was_named_is_brought() -> None:
     held = ranges({height - 1, height, height + 1})
     answer = Answer(height, EMPTY, cut)
     assert exchange(seen=held, held=held, far=UNKNOWN, answer=answer).bring == ranges({height + 1})
+
+
+def test_of_too_many_ranges_the_lowest_and_the_highest_are_remembered() -> None:
+    many = ranges({2 * number for number in range(REMEMBERED_RANGES_MAX + 5)})
+    pairs = kept(FarLog(many)).there.pairs
+    assert pairs == (many.pairs[0], *many.pairs[-(REMEMBERED_RANGES_MAX - 1) :])

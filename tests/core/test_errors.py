@@ -30,3 +30,9 @@ def test_each_names_who_is_at_fault() -> None:
 def test_the_hint_follows_the_message() -> None:
     assert str(errors.StoreBusy("too much waits")) == "too much waits"
     assert str(errors.StoreFull("no room", hint="free some")) == "no room (free some)"
+
+
+def test_a_refusal_says_what_a_server_said() -> None:
+    refused = errors.ServerRefused("busy", path="/store", status=503, retry_after_s=1.5)
+    assert (refused.message, str(refused)) == ("busy", "busy")
+    assert (refused.path, refused.status, refused.retry_after_s) == ("/store", 503, 1.5)

@@ -114,3 +114,8 @@ def test_refuses_what_is_no_range(pair: tuple[int, int]) -> None:
 def test_of_an_empty_span_is_empty() -> None:
     assert SeqRanges.of(5, 5) is EMPTY
     assert repr(SeqRanges.of(2, 5)) == "SeqRanges(2…4)"
+
+
+def test_a_set_reads_as_its_ranges_and_hashes_by_its_content() -> None:
+    assert repr(SeqRanges([(0, 2), (5, 6)])) == "SeqRanges(0…1, 5…5)"
+    assert len({hash(SeqRanges.single(number)) for number in range(100)}) > 1
