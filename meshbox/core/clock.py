@@ -113,7 +113,7 @@ class NodeClock:
         """
         if saved is None:
             first_ms = max(system.wall_ms, build_date_ms)
-            saved = SavedReading(first_ms, system._replace(synchronised=False))
+            saved = SavedReading(first_ms, system)
         clock = cls(saved, build_date_ms=build_date_ms)
         clock.observe(system)
         # A machine restored from a memory image has its old boot id and less CLOCK_BOOTTIME.

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from math import inf, isinf
 from pathlib import Path
 from typing import Final
@@ -66,21 +67,27 @@ def _run(chosen: Sequence[Group], *, until_s: float) -> None:
         left_s = until_s - time.monotonic()
         shutil.rmtree(group.folder, ignore_errors=True)
         if left_s > 0:
-            sys.stderr.write(f"\n{group.name}, by {' '.join(group.tests)}\n")
+            sys.stderr.write(f"{group.name}, by {' '.join(group.tests)}\n")
             group.prepare()
             _try(group, seconds_max=None if isinf(left_s) else left_s)
 
 
 def _try(group: Group, *, seconds_max: float | None) -> None:
-    with subprocess.Popen(  # noqa: S603 - our own command
-        [_MUTMUT, "run"], cwd=group.folder, stdout=sys.stderr
-    ) as running:
+    log = group.folder / "mutmut.log"
+    with (
+        log.open("wb") as written,
+        subprocess.Popen(  # noqa: S603 - our own command
+            [_MUTMUT, "run"], cwd=group.folder, stdout=written, stderr=subprocess.STDOUT
+        ) as running,
+    ):
         try:
             if status := running.wait(seconds_max):
-                raise RunFailed(f"mutmut ended with status {status}: {group.name}")
+                raise RunFailed(f"mutmut ended with status {status}: {log}")
         except (subprocess.TimeoutExpired, KeyboardInterrupt) as stopped:
             running.send_signal(signal.SIGINT)
-            running.wait(_STOPPING_S)
+            with suppress(subprocess.TimeoutExpired):
+                running.wait(_STOPPING_S)
+            running.kill()  # does nothing when it has ended
             if isinstance(stopped, KeyboardInterrupt):
                 raise
 
@@ -107,9 +114,11 @@ def _tell(modules: Sequence[str]) -> int:
 
 
 def _line(name: str, told: Tally) -> str:
-    parts = f"{told.killed} of {told.tried} killed, {100 * told.share:.1f} %"
+    if not told.tried:
+        return f"{name:<22} none tried"
     rest = told.all - told.tried
-    return f"{name:<22} {parts}" + (f"; {rest} not tried" if rest else "")
+    score = f"{told.killed} of {told.tried} killed, {100 * told.share:.1f} %"
+    return f"{name:<22} {score}" + (f"; {rest} not tried" if rest else "")
 
 
 def _parser() -> argparse.ArgumentParser:

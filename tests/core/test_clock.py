@@ -136,6 +136,36 @@ def test_a_wall_clock_from_before_the_build_date_measures_nothing() -> None:
     assert started(saved, now).now_ms(now) == NODE_MS
 
 
+def test_a_wall_clock_at_the_build_date_measures() -> None:
+    saved = SavedReading(NODE_MS, reading(SAVED_BOOT_MS, BUILD_DATE_MS, synchronised=False))
+    now = reading(9_000, BUILD_DATE_MS + NIGHT_MS, synchronised=False, boot_id="b2")
+    assert started(saved, now).now_ms(now) == NODE_MS + NIGHT_MS
+
+
+def test_another_boot_is_noticed_in_mid_run() -> None:
+    """Of a machine whose memory image was moved to another one."""
+    clock = started(None, reading(SAVED_BOOT_MS, NOW_MS, synchronised=True))
+    moved = reading(SAVED_BOOT_MS + NIGHT_MS, NOW_MS + 9_000, synchronised=True, boot_id="b2")
+    assert clock.now_ms(moved) == NOW_MS + 9_000
+
+
+def test_a_gap_is_forgotten_when_all_before_it_is_due() -> None:
+    """A machine that is off for an hour in each bucket, and has no clock while it is."""
+    true_ms = BUCKET_MS * (NOW_MS // BUCKET_MS)
+    system = reading(0, true_ms, synchronised=True)
+    saved = started(None, system).reading(system)
+    gaps = []
+    for number in range(60):
+        true_ms += HOUR_MS
+        boot_id = f"boot {number}"
+        clock = started(saved, reading(0, BUILD_DATE_MS, synchronised=False, boot_id=boot_id))
+        clock.now_ms(reading(0, true_ms, synchronised=True, boot_id=boot_id))
+        true_ms += BUCKET_MS
+        saved = clock.reading(reading(BUCKET_MS, true_ms, synchronised=True, boot_id=boot_id))
+        gaps.append(len(saved.gaps))
+    assert max(gaps) == gaps[-1] == (RETENTION_MAX_MS - BUCKET_MS) // BUCKET_MS - 1
+
+
 def test_a_clock_before_the_build_date_is_not_believed_to_be_synchronised() -> None:
     machine = ManualClock(wall_ms=90_000, synchronised=True)
     clock = started(None, machine.read())
