@@ -98,8 +98,8 @@ def parse_internet(text: str) -> InternetAddress:
             hint="https://HOST, or meshbox://NODE-ID@HOST:PORT",
         )
     scheme, host = url[1].lower(), url[2]
-    bare = host.rpartition("]")[2] if host.startswith("[") else host
-    endpoint = parse_target(host if _PORT.search(bare) else f"{host}:{_PORTS[scheme]}")
+    has_port = _PORT.search(host.rpartition("]")[2])
+    endpoint = parse_target(host if has_port else f"{host}:{_PORTS[scheme]}")
     if scheme == "http" and not is_loopback(endpoint.host):
         raise InvalidAddress(f"{text!r}: only https:// is safe beyond this machine")
     return WebAddress(scheme, endpoint)

@@ -29,6 +29,7 @@ def test_each_names_who_is_at_fault() -> None:
 
 def test_the_hint_follows_the_message() -> None:
     assert str(errors.StoreBusy("too much waits")) == "too much waits"
+    assert errors.StoreBusy("too much waits").args == ("too much waits",)
     assert str(errors.StoreFull("no room", hint="free some")) == "no room (free some)"
 
 

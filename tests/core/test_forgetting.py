@@ -73,6 +73,12 @@ def test_a_tenth_of_an_allocation_is_for_empty_logs() -> None:
     assert empty_bytes_max(None) == EMPTY_LOGS_BYTES_MAX
 
 
+def test_the_last_bucket_that_ended_so_long_ago_is_forgotten() -> None:
+    now_ms = FORGET_AFTER_MS + 3 * BUCKET_MS
+    assert through(now_ms, RETENTION_MAX_MS, crowded=False) == 2
+    assert through(now_ms - 1, RETENTION_MAX_MS, crowded=False) == 1
+
+
 def test_what_counts_for_just_as_much_as_it_may_is_not_too_much() -> None:
     now_ms = 60 * DAY_MS
     assert through(now_ms, RETENTION_MAX_MS, crowded=False) == -1

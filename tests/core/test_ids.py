@@ -67,6 +67,12 @@ def test_any_other_text_is_no_node_id(text: str) -> None:
     assert node_id_of(node_key_of(node_id)) == text
 
 
+@pytest.mark.parametrize("text", ["é" * NODE_ID_LENGTH, "!" * NODE_ID_LENGTH, "A" * 10**6])
+def test_what_is_no_base64_or_too_long_is_no_node_id(text: str) -> None:
+    with pytest.raises(InvalidId):
+        parse_node_id(text)
+
+
 def test_a_node_id_has_one_spelling() -> None:
     canonical = node_id_of(bytes(32))
     assert canonical.endswith("A")
