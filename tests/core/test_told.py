@@ -163,3 +163,30 @@ def test_a_teller_that_comes_back_is_heard_at_once() -> None:
     sync.told.teller_ended(LIAR)
     sync.told.told(TELLER, peers([2]), now_ms=1)
     assert len(sync.told) == 2
+
+
+def test_what_is_no_news_is_not_kept() -> None:
+    sync = Sync()
+    sync.found.add(node(1))
+    sync.connected.add(node(2))
+    assert sync.told.told(TELLER, peers([1, 2, 3]), now_ms=0) == peers([3])
+    assert len(sync.told) == 1
+
+
+def test_a_trial_and_what_follows_it_last_as_long_as_they_should() -> None:
+    sync, now_ms = Sync(), 5_000
+    sync.told.told(TELLER, peers([1]), now_ms=now_ms)
+    for pause_ms in (RETRY_MS, 2 * RETRY_MS):
+        for passed_ms, is_dialled in ((0, True), (TRIAL_MS - 1, True), (TRIAL_MS, False)):
+            sync.tick(now_ms + passed_ms)
+            assert bool(sync.dialled) is is_dialled
+        now_ms += TRIAL_MS + pause_ms
+        sync.tick(now_ms - 1)
+        assert sync.dialled == {}
+
+
+def test_a_teller_is_not_heard_again_too_soon() -> None:
+    sync, now_ms = Sync(), 5_000
+    assert sync.told.told(TELLER, peers([1]), now_ms=now_ms)
+    assert sync.told.told(TELLER, peers([2]), now_ms=now_ms + HEAR_INTERVAL_MS - 1) == []
+    assert sync.told.told(TELLER, peers([2]), now_ms=now_ms + HEAR_INTERVAL_MS)
