@@ -37,9 +37,16 @@ class Internet:
     """All internet mailboxes of this node, in the order of the settings."""
 
     def __init__(
-        self, addresses: Sequence[InternetAddress], *, sync: SyncService, bridges: Bridges
+        self,
+        addresses: Sequence[InternetAddress],
+        *,
+        sync: SyncService,
+        bridges: Bridges,
+        is_only_watch: bool = False,
     ) -> None:
-        """`bridges` has those of `addresses` that are mailbox servers."""
+        """`bridges` has those of `addresses` that are mailbox servers. `is_only_watch`: nobody else
+        tells `sync` of changes of the network, as discovery does."""
+        self._is_only_watch = is_only_watch
         self._addresses = addresses
         self._sync = sync
         self._bridges = bridges
@@ -48,10 +55,9 @@ class Internet:
 
     def start(self) -> None:
         """Has them reached from now on, for as long as the node runs."""
-        if not self._addresses:
-            return
-        self._network = _network()
-        self._watch = asyncio.create_task(watch_network(self._look))
+        if self._addresses or self._is_only_watch:
+            self._network = _network()
+            self._watch = asyncio.create_task(watch_network(self._look))
         for address in self._addresses:
             if isinstance(address, PeerAddress):
                 self._sync.peer_found(address.node_id, address.endpoints, INTERNET)

@@ -317,7 +317,9 @@ class Node:
             rates=self._rates,
             log=self._journal.peers,
         )
-        return Internet(addresses, sync=sync, bridges=bridges)
+        return Internet(
+            addresses, sync=sync, bridges=bridges, is_only_watch=not self._settings.mdns
+        )
 
     def _begin_housekeeping(self, opened: Opened) -> None:
         sweeper = asyncio.create_task(run_sweeper(opened.store))

@@ -15,6 +15,8 @@ from tests.node.processes import RunningNode, start_node
 RETURN_S_MAX = 3.0
 """Seconds from the internet's return to sync in both directions (issue 7), on an idle machine."""
 WITHIN_S = 20.0
+AWAY_S = 8.0
+"""Seconds without a network, after which tries by back-off are 8 s apart."""
 
 
 def start(lab: Lab, at: int, folder: Path, *options: str) -> RunningNode:
@@ -64,3 +66,31 @@ def test_the_line_goes_and_returns(tmp_path: Path) -> None:
         finally:
             for running in nodes:
                 running.kill()
+
+
+def test_a_named_peer_is_reached_as_soon_as_the_network_is_back(tmp_path: Path) -> None:
+    """Without mDNS, which else notices; by back-off alone it would be up to 15 s."""
+    require_lab()
+    with Lab(machines=2) as lab:
+        here, there = lab.machines
+        other = start(lab, 1, tmp_path, "--sync", "0.0.0.0:3001", "--no-mdns")
+        nodes = [other]
+        try:
+            url = f"meshbox://{other.node_id}@{lab.address(there)}:3001"
+            node = start(lab, 0, tmp_path, "--sync", "off", "--no-mdns", "--peer", url)
+            nodes.append(node)
+            wait(lambda: peer(node)["state"] == "connected")
+            lab.unplug(here)
+            wait(lambda: peer(node)["state"] == "waiting")
+            time.sleep(AWAY_S)
+            lab.plug(here)
+            assert wait(lambda: peer(node)["state"] == "connected") < RETURN_S_MAX
+        finally:
+            for each in nodes:
+                each.kill()
+
+
+def peer(node: RunningNode) -> dict[str, Any]:
+    document = ask("GET", "/api/status", data_dir=str(node.data_dir), admin=None)
+    (told,) = document["peers"]
+    return dict(told)
