@@ -154,6 +154,7 @@ def test_it_is_short_and_plain_where_there_is_no_modern_terminal(tmp_path: Path)
         ["--patience", "0"],
         ["--islands", "--block-sync", "south"],
         ["--relays"],
+        ["--cassandra"],
         ["--nonsense"],
     ],
 )

@@ -13,6 +13,7 @@ from typing import Final
 from scripts.demo_steps import interrupts
 from scripts.demo_steps.compose import ComposeMesh
 from scripts.demo_steps.faults import DemoFailed, Interrupted
+from scripts.demo_steps.island_cassandra import IslandCassandra
 from scripts.demo_steps.island_compose import IslandCompose
 from scripts.demo_steps.island_namespaces import IslandNamespaces
 from scripts.demo_steps.island_processes import IslandProcesses
@@ -71,7 +72,8 @@ def _by(options: argparse.Namespace) -> str:
     """How the nodes are run."""
     if options.docker:
         return "docker"
-    in_namespaces = options.islands and not options.relays and unavailable() is None
+    on_loopback = options.relays or options.cassandra or not options.islands
+    in_namespaces = not on_loopback and unavailable() is None
     return "namespaces" if in_namespaces else "processes"
 
 
@@ -95,6 +97,8 @@ def _islands(options: argparse.Namespace, folder: Path, report: Report) -> Islan
             return IslandCompose(ROOT, folder)
         case "namespaces":
             return IslandNamespaces(folder)
+    if options.cassandra:
+        return IslandCassandra(folder)
     if not options.relays:
         report.note(f"No network namespaces here ({unavailable()}): lines are relays on loopback.")
     return IslandProcesses(folder)
@@ -126,6 +130,11 @@ def _options() -> argparse.Namespace:
         action="store_true",
         help="islands on loopback, also where network namespaces may be made",
     )
+    parser.add_argument(
+        "--cassandra",
+        action="store_true",
+        help="islands on loopback; the mailbox on the internet keeps its messages in a Cassandra",
+    )
     parser.add_argument("--docker", action="store_true", help="containers instead of processes")
     parser.add_argument("--json", action="store_true", help="one JSON document at the end")
     parser.add_argument("--keep", action="store_true", help="leave the nodes' folders and logs")
@@ -147,6 +156,8 @@ def _options() -> argparse.Namespace:
         parser.error("--block-sync is for the three of the other story")
     if options.relays and (options.docker or not options.islands):
         parser.error("--relays is for --islands by processes")
+    if options.cassandra and (options.docker or not options.islands):
+        parser.error("--cassandra is for --islands by processes")
     if options.docker and options.keep:
         parser.error("--keep is for processes: containers leave no folder here")
     return options

@@ -19,7 +19,7 @@ class IslandProcesses(ProcessMesh):
 
     def start(self) -> dict[str, float]:
         self._lines, self._lines_held = {}, ExitStack()
-        took_ms = self._start({HARBOUR: ["--no-mdns"]})
+        took_ms = self._start({HARBOUR: self._harbour_options()})
         for name in GATEWAYS:
             line = Line(str(self._ready[HARBOUR]["sync"]))
             self._lines[name] = self._lines_held.enter_context(line)
@@ -37,6 +37,10 @@ class IslandProcesses(ProcessMesh):
     def end(self) -> None:
         super().end()
         self._lines_held.close()
+
+    def _harbour_options(self) -> list[str]:
+        """What harbour is started with, beside its folder and listeners."""
+        return ["--no-mdns"]
 
     def _options(self, name: str) -> list[str]:
         island = "a" if name in ISLAND_A else "b"

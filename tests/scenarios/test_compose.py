@@ -23,6 +23,7 @@ import pytest
 from scripts.demo_steps import app
 from scripts.demo_steps.app import Messages, Reader, new_id, store, write
 from scripts.demo_steps.compose import ComposeMesh
+from scripts.demo_steps.islands import ALL
 from scripts.demo_steps.mesh import NAMES
 from scripts.demo_steps.waiting import Stopwatch, until
 
@@ -173,11 +174,20 @@ def await_connected(mesh: ComposeMesh, name: str, *, count: int) -> bool:
     return until(is_so, seconds=NOTICE_S_MAX, pause_s=PAUSE_S)
 
 
-def test_the_profile_of_a_fleet_is_well_formed(engine: None) -> None:
-    file = str(ROOT / "docker-compose.yml")
+@pytest.mark.parametrize(
+    ("name", "always", "in_profile"),
+    [
+        ("docker-compose.yml", NAMES, {"cassandra", "fleet-schema", "fleet-1", "fleet-2"}),
+        ("docker-compose.islands.yml", ALL, {"cassandra", "harbour-schema"}),
+    ],
+)
+def test_the_profiles_with_a_cassandra_are_well_formed(
+    engine: None, name: str, always: tuple[str, ...], in_profile: set[str]
+) -> None:
+    file = str(ROOT / name)
     services = docker("compose", "-f", file, "--profile", "cassandra", "config", "--services")
-    assert {"cassandra", "fleet-schema", "fleet-1", "fleet-2"} < set(services.split())
-    assert set(docker("compose", "-f", file, "config", "--services").split()) == set(NAMES)
+    assert set(services.split()) == {*always, *in_profile}
+    assert set(docker("compose", "-f", file, "config", "--services").split()) == set(always)
 
 
 def test_all_become_healthy(mesh: ComposeMesh) -> None:
