@@ -15,12 +15,18 @@ from pathlib import Path
 from typing import Final
 
 from scripts.mutating.groups import Group, groups
-from scripts.mutating.modules import NoSuchBase, all_modules, changed_modules, module_of
+from scripts.mutating.modules import (
+    NoSuchBase,
+    all_modules,
+    changed_modules,
+    is_measured,
+    module_of,
+)
 from scripts.mutating.tally import Tally, tally, together
 
 SHARE_MIN: Final = 0.9
 """The part of the mutants that the tests must notice."""
-CHANGED_MINUTES_MAX: Final = 5.0
+CHANGED_MINUTES_MAX: Final = 2.0
 """Minutes that changed modules are tried for: the tests of a change wait for it."""
 _STOPPING_S: Final = 60
 _FAILED: Final = 1
@@ -48,7 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(_mutmut(group, "show", chosen.show))
             return 0
         if chosen.changed is not None:
-            modules = changed_modules(chosen.changed or None)
+            changed = changed_modules(chosen.changed or None)
+            modules = [module for module in changed if is_measured(module)]
+            if passed := sorted(set(changed) - set(modules)):
+                sys.stderr.write(f"not tried, since not measured yet: {', '.join(passed)}\n")
         modules = chosen.module or modules
         if not chosen.report:
             minutes = chosen.minutes or (CHANGED_MINUTES_MAX if chosen.changed is not None else inf)
