@@ -58,8 +58,9 @@ class Opened(NamedTuple):
     """Where the key of a lost database went."""
     adopted: NodeId | None
     """The identity whose database this one took over."""
-    lost: asyncio.Future[IdentityLost] | None = None
-    """Done when nothing can be made of the database any more: the node has to end."""
+    lost: asyncio.Future[IdentityLost] | asyncio.Future[StoreForeign] | None = None
+    """Done when nothing can be made of the database any more, or it is another one: the node has
+    to end."""
 
 
 def _untold(_: str, **__: object) -> None:

@@ -62,7 +62,9 @@ async def open_shared(
     except DataFolderFailed:
         await store.close()
         raise
-    return Opened(claim.identity, store, claim.minted, claim.archived, adopted=None)
+    return Opened(
+        claim.identity, store, claim.minted, claim.archived, adopted=None, lost=store.lost
+    )
 
 
 def _check_folder(folder: Path, keyspace: str) -> None:

@@ -18,6 +18,8 @@ import pytest
 from meshbox.identity.key_file import KEY_NAME
 from meshbox.node.data_folder import SHARED_NAME, STORE_NAME
 from meshbox.storage.cassandra.address import Access
+from meshbox.storage.cassandra.connection import Connection
+from meshbox.storage.cassandra.schema import create_tables
 from scripts.clusters.cluster import Cluster
 from tests import cassandra
 from tests.node.processes import RunningNode, meshbox, start_node
@@ -180,6 +182,44 @@ def test_the_whole_cluster_goes_and_comes_back(
     assert "store.reopened" in log
     assert "node.defect" not in log
     assert node.stop() == 0
+
+
+async def test_a_keyspace_that_is_made_anew(
+    started: Callable[[str], RunningNode], cassandra_keyspace: Access, options: Options
+) -> None:
+    """Until it is right, a clear state; the process that finds another one ends, and starts."""
+    node = started("first")
+    assert store(node, 0)[0] == 201
+    connection = await Connection.open(
+        cassandra_keyspace, keyspace=cassandra_keyspace.address.keyspace
+    )
+    try:
+        await connection.define("DROP TABLE ks.note")
+        until(lambda: get(node, "/readyz")[0] == 503)
+        assert "lacks note" in get(node, "/readyz")[1]
+        assert any("lacks note" in warning for warning in node.status()["warnings"])
+        status, headers, _ = store(node, 1)
+        assert (status, int(headers["Retry-After"]) > 0) == (503, True)
+        await create_tables(connection)
+        until(lambda: get(node, "/readyz")[0] == 200)
+        assert node.status()["warnings"] == []
+        await connection.define("DELETE FROM ks.mailbox WHERE name IN ('node', 'epoch')")
+        until(lambda: node.process.poll() is not None)
+        assert node.wait() == 1
+        assert "belongs to nobody" in node.log()
+        assert "node.defect" not in node.log()
+    finally:
+        await create_tables(connection)
+        await connection.close()
+    again = start_node(node.data_dir.parent, *options)
+    try:
+        # As for a database that was lost: clients and peers must not rely on what it once had.
+        assert again.node_id != node.node_id
+        assert store(again, 1)[0] == 201
+        assert again.stop() == 0
+    finally:
+        if again.process.poll() is None:
+            again.kill()
 
 
 def get(node: RunningNode, path: str) -> tuple[int, str]:

@@ -364,7 +364,7 @@ async def test_who_did_not_look_drops_nothing_that_others_wrote(opener: Opener) 
     async def blind() -> None:
         raise StoreFailed("the test says so")
 
-    slow._look = blind  # type: ignore[method-assign]
+    slow._following.look = blind  # type: ignore[method-assign]
     await put(slow, blob(slow, 0))
     await put(other, blob(other, 1))
     await asyncio.sleep(1.5 * LAG_MS / 1_000)
@@ -481,6 +481,49 @@ async def test_what_is_not_as_it_should_be_is_told(keyspace: Access, tmp_path: P
     finally:
         await connection.close()
     await (await opening(keyspace)).close()
+
+
+@on_cassandra
+async def test_a_keyspace_may_change_under_a_process(opener: Opener, keyspace: Access) -> None:
+    store = await opener()
+    await put(store, blob(store, 0))
+    counted = await store.statistics()
+    connection = await Connection.open(keyspace, keyspace=keyspace.address.keyspace)
+
+    async def in_trouble() -> bool:
+        return store.trouble is not None
+
+    async def well() -> bool:
+        return store.trouble is None
+
+    try:
+        await connection.define("DROP TABLE ks.seen")
+        with pytest.raises(StoreFailed):
+            await put(store, blob(store, 1))
+        await until(in_trouble)
+        assert "lacks seen" in str(store.trouble)
+        assert (await store.statistics()).logs == counted.logs
+        await create_tables(connection)
+        await until(well, seconds=20)
+        # What it remembered of the old table would have it say "known", and keep nothing.
+        assert await put_one(store, blob(store, 0)) is Outcome.STORED
+        for version in ("99", "1"):
+            await connection.define(
+                f"INSERT INTO ks.mailbox (name, value) VALUES ('schema', textAsBlob('{version}'))"
+            )
+            await until(well if version == "1" else in_trouble, seconds=20)
+        await connection.define("DELETE FROM ks.mailbox WHERE name = 'node'")
+        async with asyncio.timeout(10):
+            await store.lost
+        with pytest.raises(StoreFailed, match="belongs to nobody"):
+            await put(store, blob(store, 1))
+        other = await opener()
+        await connection.define("DELETE FROM ks.mailbox WHERE name = 'epoch'")
+        async with asyncio.timeout(10):
+            assert "another epoch" in (await other.lost).message
+    finally:
+        await create_tables(connection)
+        await connection.close()
 
 
 @on_cassandra

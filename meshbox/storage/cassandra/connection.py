@@ -34,7 +34,7 @@ from cassandra.query import (
     tuple_factory,
 )
 
-from meshbox.core.errors import InvalidSetting, StoreFailed
+from meshbox.core.errors import InvalidSetting, StoreFailed, StoreForeign
 from meshbox.storage.cassandra.address import Access
 from meshbox.storage.cassandra.faults import fault_of
 
@@ -85,7 +85,8 @@ class Connection:
 
     def __init__(self, cluster: Cluster, session: Session, *, keyspace: str | None) -> None:
         self._cluster = cluster
-        self._keyspace = keyspace
+        self.keyspace = keyspace
+        """What `ks.` names."""
         self._session = session
         self._loop = asyncio.get_running_loop()
         self._answers: deque[tuple[asyncio.Future[Any], Any, bool]] = deque()
@@ -162,7 +163,7 @@ class Connection:
 
     def _named(self, text: str) -> str:
         """Names the keyspace: servers warn of one that a connection `USE`s."""
-        return _KS.sub(f"{self._keyspace}.", text)
+        return _KS.sub(f"{self.keyspace}.", text)
 
     async def _send(self, statement: Any, values: Sequence[Any] | None) -> list[Row]:
         if self._closed:
@@ -191,7 +192,11 @@ class Connection:
             except StoreFailed:
                 raise
             except Exception as error:
-                raise _ours(error, "a statement") from error
+                fault = _ours(error, "a statement")
+                if isinstance(fault, StoreForeign):
+                    # It was prepared, so it was right: the keyspace was changed since.
+                    fault = StoreFailed(fault.message, hint=fault.hint)
+                raise fault from error
             finally:
                 self._waiting.discard(answer)
 

@@ -16,7 +16,7 @@ from cassandra.protocol import (
 
 from meshbox.core.errors import StoreBusy, StoreFailed, StoreForeign
 
-_AGAIN: Final = "is it up? It is tried again by itself"
+_AGAIN: Final = "is a quorum of its servers up? A node that runs tries again by itself"
 _GONE: Final = (
     NoHostAvailable,
     ConnectionException,

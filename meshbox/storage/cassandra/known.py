@@ -62,9 +62,7 @@ class Known:
         self._connection = connection
         self._statements = statements
         self._lag_ms = lag_ms
-        self._logs: BoundedCache[LogKey, KnownLog] = BoundedCache(
-            count_max=_COUNT_MAX, weight_max=_WEIGHT_MAX
-        )
+        self._logs = _no_logs()
         self._stale: dict[LogKey, int] = {}
         self.looked_ms = 0
         """Node time when the last look at what others changed began."""
@@ -85,6 +83,10 @@ class Known:
     def forget(self, key: LogKey) -> None:
         """Whether a write of ours was carried out is not known."""
         self._logs.discard(key)
+
+    def forget_all(self) -> None:
+        """What was read is another table's."""
+        self._logs = _no_logs()
 
     def note_changed(self, key: LogKey, *, position_ms: int, now_ms: int) -> None:
         """Another process changed a log at `position_ms`, or is about to."""
@@ -120,6 +122,10 @@ class Known:
         known = known_of([decode_row(row) for row in found], lag_ms=self._lag_ms, read_ms=now_ms)
         self.put(key, known)
         return known
+
+
+def _no_logs() -> BoundedCache[LogKey, KnownLog]:
+    return BoundedCache(count_max=_COUNT_MAX, weight_max=_WEIGHT_MAX)
 
 
 def known_of(rows: Sequence[Row], *, lag_ms: int, read_ms: int) -> KnownLog:

@@ -10,6 +10,7 @@ import msgspec
 from meshbox.core.errors import StoreForeign
 from meshbox.core.ids import NodeId
 from meshbox.storage.cassandra.connection import Connection
+from meshbox.storage.cassandra.schema import VERSION_NAME, version_of
 from meshbox.storage.cassandra.statements import Statements
 from meshbox.storage.interface import Epoch
 
@@ -42,6 +43,15 @@ class Ownership:
                 hint="all its processes have the same identity.key: copy that of the first, or "
                 "use another keyspace",
             )
+
+    async def version(self) -> int | None:
+        """The schema's version; None before there is one. `StoreForeign` for none of ours."""
+        return version_of(await self._read(VERSION_NAME))
+
+    async def found_epoch(self) -> Epoch | None:
+        """The keyspace's epoch; None before the first."""
+        value = await self._read(_EPOCH)
+        return None if value is None else _epoch_decoder.decode(value)
 
     async def epoch(self) -> Epoch:
         """The keyspace's epoch, begun when there is none."""

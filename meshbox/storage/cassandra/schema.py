@@ -31,6 +31,9 @@ VERSION: Final = 1
 
 VERSION_NAME: Final = "schema"
 
+INITIALISE: Final = "`meshbox store init` makes and migrates it"
+"""What an operator does about a keyspace that lacks something."""
+
 _BY_WINDOW: Final = """
     WITH compaction = {'class': 'TimeWindowCompactionStrategy',
                        'compaction_window_unit': 'HOURS', 'compaction_window_size': 6}
@@ -109,9 +112,13 @@ async def read_version(connection: Connection) -> int | None:
     """The schema's version; None before there is one. `StoreForeign` without our tables."""
     read = await connection.prepare("SELECT value FROM ks.mailbox WHERE name = ?", idempotent=True)
     rows = await connection.execute(read, VERSION_NAME)
-    if not rows:
+    return version_of(rows[0][0] if rows else None)
+
+
+def version_of(text: bytes | None) -> int | None:
+    """What `mailbox` has under `VERSION_NAME`. `StoreForeign` for what is no version."""
+    if text is None:
         return None
-    text: bytes = rows[0][0]
     if not text.isdigit():
         raise StoreForeign("the keyspace's schema version is none of ours")
     return int(text)
@@ -123,7 +130,7 @@ def check_version(found: int | None) -> None:
         raise StoreForeign(
             f"the keyspace has {'no schema' if found is None else f'schema {found}'}, "
             f"and this release uses {VERSION}",
-            hint="`meshbox store init` makes and migrates it",
+            hint=INITIALISE,
         )
     if found > VERSION:
         raise StoreForeign(

@@ -15,6 +15,7 @@ _OF_SPAN: Final = (
     "FROM ks.blob WHERE log = ? AND bucket = ? AND slice = ? AND seq >= ? AND seq <= ? GROUP BY seq"
 )
 _TEXTS: Final = {
+    "read_tables": "SELECT table_name, id FROM system_schema.tables WHERE keyspace_name = ?",
     "read_setting": "SELECT value FROM ks.mailbox WHERE name = ?",
     "claim_setting": "INSERT INTO ks.mailbox (name, value) VALUES (?, ?) IF NOT EXISTS",
     "write_setting": "INSERT INTO ks.mailbox (name, value) VALUES (?, ?)",
@@ -90,6 +91,7 @@ _TWICE_IS_WRONG: Final = frozenset({"add_held", "add_total", "claim_setting"})
 class Statements:
     """The statements of one connection; made by `prepare`."""
 
+    read_tables: PreparedStatement
     read_setting: PreparedStatement
     claim_setting: PreparedStatement
     write_setting: PreparedStatement

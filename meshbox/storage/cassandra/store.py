@@ -12,11 +12,11 @@ Over 300 lines: one contract, a few lines a method.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from meshbox.core.clock import SystemClock
-from meshbox.core.errors import IdentityLost, MeshboxError, StoreFailed
+from meshbox.core.errors import IdentityLost, MeshboxError, StoreFailed, StoreForeign
 from meshbox.core.ids import LogId, LogKey, Namespace, NodeId, Topic
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import PAGE_RUNS_MAX
@@ -25,16 +25,18 @@ from meshbox.core.retention import Retention, bucket_of
 from meshbox.storage.cassandra.address import Access
 from meshbox.storage.cassandra.blobs import Bounds
 from meshbox.storage.cassandra.counting import RELAYED
-from meshbox.storage.cassandra.feed import FeedReader, News
+from meshbox.storage.cassandra.feed import FeedReader
+from meshbox.storage.cassandra.following import Following, Log
 from meshbox.storage.cassandra.listing import ALL
 from meshbox.storage.cassandra.lives import blob_s
 from meshbox.storage.cassandra.opening import open_keyspace
 from meshbox.storage.cassandra.ownership import Ownership
 from meshbox.storage.cassandra.paging import BEGINNING, FeedPages, Place
-from meshbox.storage.cassandra.positions import ms_of, position_of
+from meshbox.storage.cassandra.positions import position_of
 from meshbox.storage.cassandra.preparing import prepare
 from meshbox.storage.cassandra.refilling import Refills
 from meshbox.storage.cassandra.shown import shown
+from meshbox.storage.cassandra.watching import Watch
 from meshbox.storage.cassandra.writer import Parts, Writer
 from meshbox.storage.embedded.cursors import Cursor, CursorMint
 from meshbox.storage.embedded.pending import Pending
@@ -55,12 +57,6 @@ from meshbox.storage.interface import (
 
 FEED_LAG_MS: Final = 10_000
 """Milliseconds: what is older in the feed could be read by everybody (feed.py)."""
-NEWS_INTERVAL_S: Final = 0.25
-"""Seconds between two looks for what other processes stored."""
-NEWS_PAUSE_S_MAX: Final = 5.0
-"""Seconds between two looks while the servers do not answer."""
-COUNTS_INTERVAL_S: Final = 1.0
-"""Seconds between two steps of the counters."""
 
 CLOSE_S_MAX: Final = 1.0
 """Seconds that closing waits for the servers: a clean stop takes 5 in all."""
@@ -68,13 +64,13 @@ CLOSE_S_MAX: Final = 1.0
 _ANY_VIEW: Final = 2**64
 """Views prove no loss here: the counters of several processes are not compared."""
 
-Log = Callable[..., None]
-
 
 class CassandraStore:
     """One process's view of a keyspace. Made by `open`."""
 
-    def __init__(self, parts: Parts, *, epoch: Epoch, cursor_key: bytes, log: Log) -> None:
+    def __init__(
+        self, parts: Parts, *, node_id: NodeId, epoch: Epoch, cursor_key: bytes, log: Log
+    ) -> None:
         self._parts = parts
         self._log = log
         self._epoch = epoch
@@ -82,17 +78,13 @@ class CassandraStore:
         self._writer = Writer(parts, on_written=self._note_moved)
         reader = FeedReader(parts.connection, parts.statements)
         self._pages = FeedPages(reader, parts.known, parts.time, lag_ms=parts.lag_ms)
-        self._news = News(reader, writer=parts.process, lag_ms=parts.lag_ms)
         self._refills = Refills(parts.connection, parts.statements, parts.time, parts.positions)
         self._pending = Pending()
         self._moved = asyncio.Event()
         self._closed = asyncio.Event()
-        self._trouble: StoreFailed | None = None
-        self._troubled_s = 0.0
         self._counted: Statistics | None = None
-        self._tasks = [asyncio.create_task(self._keep_counting())]
-        if parts.lag_ms:
-            self._tasks.append(asyncio.create_task(self._keep_looking()))
+        self._watch = Watch(parts.connection, parts.statements, node_id=node_id, epoch=epoch)
+        self._following = Following(parts, reader, self._watch, on_moved=self._note_moved, log=log)
 
     @classmethod
     async def open(
@@ -123,7 +115,7 @@ class CassandraStore:
             trust_clock=trust_clock,
             lag_ms=lag_ms,
         )
-        store = cls(parts, epoch=epoch, cursor_key=cursor_key, log=log)
+        store = cls(parts, node_id=node_id, epoch=epoch, cursor_key=cursor_key, log=log)
         await store.statistics()
         return store
 
@@ -160,7 +152,12 @@ class CassandraStore:
     @property
     def trouble(self) -> StoreFailed | None:
         """Why nothing can be stored just now."""
-        return self._trouble
+        return self._following.trouble
+
+    @property
+    def lost(self) -> asyncio.Future[StoreForeign]:
+        """Done when the keyspace is another one than it was: nothing is stored there any more."""
+        return self._following.lost
 
     @property
     def statements(self) -> int:
@@ -174,6 +171,7 @@ class CassandraStore:
     async def commit(self, deposit: Deposit) -> tuple[Outcome, ...]:
         """Stores a deposit; an outcome a blob, in order, once a quorum has all of it."""
         self._check_open()
+        self._watch.check()
         self._parts.time.check()
         size_bytes = sum(len(blob.data) for blob in deposit.blobs)
         with self._pending.taken(blobs=len(deposit.blobs), size_bytes=size_bytes):
@@ -376,9 +374,7 @@ class CassandraStore:
     async def close(self) -> None:
         """Waits for what is being committed, and lets go of the servers."""
         self._closed.set()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
+        await self._following.close()
         try:
             async with asyncio.timeout(CLOSE_S_MAX):
                 await self._writer.close()
@@ -404,53 +400,6 @@ class CassandraStore:
     def _note_moved(self) -> None:
         self._moved.set()
         self._moved = asyncio.Event()
-
-    async def _keep_counting(self) -> None:
-        while True:
-            await asyncio.sleep(COUNTS_INTERVAL_S)
-            try:
-                await self._parts.counts.add()
-            except MeshboxError as error:
-                self._note_trouble(error)
-
-    async def _keep_looking(self) -> None:
-        """Follows what other processes write, until cancelled; sees so whether servers answer."""
-        pause_s = NEWS_INTERVAL_S
-        while True:
-            try:
-                self._parts.time.check()
-                await self._look()
-            except MeshboxError as error:
-                self._note_trouble(error)
-                pause_s = min(2 * pause_s, NEWS_PAUSE_S_MAX)
-            else:
-                pause_s = NEWS_INTERVAL_S
-                if self._trouble is not None:
-                    self._trouble = None
-                    seconds = asyncio.get_running_loop().time() - self._troubled_s
-                    self._log("store.reopened", seconds=round(seconds, 3))
-            await asyncio.sleep(pause_s)
-
-    async def _look(self) -> None:
-        now_ms = self.now_ms()
-        rows = await self._news.look(now_ms)
-        # What is found to have changed is noted below, before anything else can ask.
-        self._parts.known.looked_ms = now_ms
-        for position, key, log in rows:
-            position_ms = ms_of(position)
-            self._parts.known.note_changed(key, position_ms=position_ms, now_ms=now_ms)
-            until_ms = max(position_ms, now_ms) + self._parts.lag_ms // 2
-            self._parts.topics.note_changed(log, key, until_ms=until_ms)
-        if rows:
-            self._parts.positions.hear(max(row.position for row in rows))
-            self._note_moved()
-
-    def _note_trouble(self, error: MeshboxError) -> None:
-        if self._trouble is None:
-            self._troubled_s = asyncio.get_running_loop().time()
-            self._log("store.failed", reason=error.code, detail=error.message)
-        failed = error if isinstance(error, StoreFailed) else StoreFailed(error.message)
-        self._trouble = failed
 
 
 def _closed() -> StoreFailed:

@@ -28,9 +28,7 @@ class Topics:
 
     def __init__(self, listing: Listing) -> None:
         self._listing = listing
-        self._topics: BoundedCache[_Name, _TopicLogs] = BoundedCache(
-            count_max=_COUNT_MAX, weight_max=_WEIGHT_MAX
-        )
+        self._topics = _no_topics()
         self._stale: dict[_Name, int] = {}
         self._own_logs = 0
         """How many new ones this process wrote: what was read meanwhile may lack them."""
@@ -55,6 +53,10 @@ class Topics:
                 self._topics.put(name, logs, weight=400 + _LOG_BYTES * len(keys))
         return logs.keys
 
+    def forget_all(self) -> None:
+        """What was read is another table's."""
+        self._topics = _no_topics()
+
     def note_own(self, log: LogId, key: LogKey) -> None:
         """This process wrote of a log that was new to it."""
         self._own_logs += 1
@@ -69,3 +71,7 @@ class Topics:
         logs = self._topics.get(name)
         if logs is not None and key not in logs.known:
             self._stale[name] = max(self._stale.get(name, 0), until_ms)
+
+
+def _no_topics() -> BoundedCache[_Name, _TopicLogs]:
+    return BoundedCache(count_max=_COUNT_MAX, weight_max=_WEIGHT_MAX)
