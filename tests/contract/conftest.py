@@ -43,8 +43,18 @@ async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 @pytest.fixture(params=["memory", "rocksdb"])
 async def folder(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[FolderHarness]:
-    """Every engine whose database lies in a folder of this machine."""
+    """Every engine whose database lies in a folder of this machine, and keeps to an allocation."""
     made_harness = made(request.param, tmp_path)
+    yield made_harness
+    await made_harness.close()
+
+
+@pytest.fixture(params=[CASSANDRA])
+async def unbounded(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
+    """Every engine that has no allocation, since its servers' operators see to room (ADR 30)."""
+    access = request.getfixturevalue("cassandra_keyspace")
+    await cassandra.empty(access)
+    made_harness = CassandraHarness(access)
     yield made_harness
     await made_harness.close()
 

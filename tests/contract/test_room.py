@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from meshbox.core.errors import StoreFull
+from meshbox.core.errors import StoreFailed, StoreFull
 from meshbox.core.ids import LogId
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.room import BLOB_OVERHEAD_BYTES, Allocation, footprint_bytes, metadata_bytes
@@ -20,7 +20,7 @@ from meshbox.storage.interface import (
     PeerRefill,
     Statistics,
 )
-from tests.contract.harness import FolderHarness, PowerHarness
+from tests.contract.harness import FolderHarness, Harness, PowerHarness
 from tests.contract.material import (
     DAY_MS,
     HOUR_MS,
@@ -412,3 +412,22 @@ async def test_whatever_happens_the_counts_are_exact_and_what_is_held_is_there(
             store = await folder.reopen(allocation=Allocation(bound_bytes))
         await keep_room(store)
         await audit(store, bound_bytes)
+
+
+async def test_an_engine_without_an_allocation_lets_nothing_go_for_room(unbounded: Harness) -> None:
+    """Its whole contract about room: nothing goes, nothing is refused, no cursor goes back."""
+    store = await unbounded.open()
+    returned = asyncio.ensure_future(store.wait_returned(store.returns))
+    await put_cursor(store, b"1")
+    for log in (X, Y, Z):
+        await put(store, *(large(store, seq, log) for seq in range(10)))
+        unbounded.clock.advance(DAY_MS)
+    await put(store, large(store, 0, log_of("old"), age_ms=3 * DAY_MS))
+    assert await store.keep_room() is False
+    assert (await audit(store)).evicted == 0
+    assert (store.floor, store.returns) == (None, 0)
+    assert [kept.cursor for kept in await store.cursors(PEER)] == [b"1"]
+    assert not returned.done()
+    await unbounded.close()
+    with pytest.raises(StoreFailed):
+        await returned
