@@ -137,6 +137,28 @@ def test_what_was_lost_comes_back_when_it_is_asked_for_by_name(
     assert all(side.session.pages_unsettled == 0 for side in pair.sides)
 
 
+@given(held, st.integers(0, 2**32))
+def test_what_was_offered_and_lost_is_told_when_somebody_brings_it_later(
+    blobs: dict[tuple[int, int], int], seed: int
+) -> None:
+    """Nobody had it when it was asked for by name, in the session in which it was offered."""
+    left, right = ModelNode(1), ModelNode(2)
+    fill(left, blobs)
+    pair = Pair(left, right, seed=seed)
+    pair.rest()
+    lost = dict(left.blobs)
+    for log, seq in lost:
+        left.lose(log, seq)
+        right.lose(log, seq)
+    left.refill[right.node_id] = list({log.key for log, _ in lost})
+    pair.rest()
+    assert left.blobs == right.blobs == {}
+    for (log, seq), data in lost.items():
+        right.put(log, seq, data, BlobClass.OPAQUE)
+    pair.rest()
+    assert left.blobs == right.blobs == lost
+
+
 @given(held, held, st.integers(0, 2**32), st.integers(0, 200))
 def test_a_cut_at_any_step_loses_and_repeats_nothing_stored(
     first: dict[tuple[int, int], int], later: dict[tuple[int, int], int], seed: int, steps: int

@@ -97,10 +97,6 @@ class OfferedPages:
                 logs.append(OfferedLog(record.log, runs))
         return tuple(logs)
 
-    def forget_claims(self, logs: Iterable[LogId]) -> None:
-        """The peer lacks something of these logs after all."""
-        self._claims.forget(logs)
-
     def offer(
         self,
         logs: tuple[OfferedLog, ...],

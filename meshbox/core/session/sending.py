@@ -210,6 +210,7 @@ class FeedSender:
         """
         if self._asked or self._answering:
             raise FrameUnexpected("logs were asked for before those asked for last were told")
+        self._claims.forget(frame.logs)
         self._asked.extend(frame.logs)
         return self._read_on() if self.state is SendingState.AWAITING else []
 
@@ -219,8 +220,6 @@ class FeedSender:
         for _ in range(taken):
             self._differing.popleft()
         records = [record for record in result.records[:taken] if record is not None]
-        if self._answering:
-            self._pages.forget_claims(record.log for record in records)
         logs = self._pages.of(
             records,
             retention=result.retention,

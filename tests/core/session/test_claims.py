@@ -58,7 +58,7 @@ def test_a_run_is_left_out_when_all_of_it_was_claimed_as_good(
     ]
     assert list(claims.unclaimed(log_of(0), runs)) == expected
     assert list(claims.unclaimed(log_of(1), runs)) == runs
-    claims.forget([log_of(0)])
+    claims.forget([log_of(0).key])
     assert list(claims.unclaimed(log_of(0), runs)) == runs
 
 

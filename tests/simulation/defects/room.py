@@ -10,7 +10,7 @@ from meshbox.storage.embedded.eviction import Eviction
 from meshbox.storage.embedded.peers import EpochCursors, PeerRecord
 from meshbox.storage.embedded.release import Release
 from meshbox.storage.interface import PeerCursor
-from meshbox.sync.requests import StoreRequests
+from meshbox.sync.requests import _Unplaced
 from tests.simulation.planting import Defects
 
 ROOM: Final = Defects()
@@ -52,11 +52,9 @@ def _(adding: Any) -> Any:
     return passing
 
 
-@ROOM.defect(
-    "a cursor tells only what its own commit had no room for", StoreRequests, "_note_unplaced"
-)
+@ROOM.defect("a cursor tells only what its session had no room for", _Unplaced, "note")
 def _(_: Any) -> Any:
-    def noting(self: StoreRequests, blobs: Any, outcomes: Any) -> None: ...
+    def noting(self: _Unplaced, size_bytes: int) -> None: ...
 
     return noting
 
