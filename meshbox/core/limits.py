@@ -239,9 +239,10 @@ FRESH_PAGES_UNSETTLED_MAX: Final = 4
 CARRIED_TOPICS_MAX: Final = 1_024
 """Topics that a node may name as those that it carries: its hello has 8 KiB of them."""
 
-FRESH_AFTER_MS: Final = 500
+FRESH_AFTER_MS: Final = 200
 """Milliseconds without room for a page of the feed after which changes are offered in fresh pages:
-shorter than the second in which a message should arrive, longer than the commits of a busy LAN."""
+with two ticks, half of the second in which a message should arrive, and longer than the commits of
+a busy LAN."""
 
 FRESH_SEQS_MAX: Final = 1_024
 """Sequence numbers in flight a peer for fresh pages, and for blobs in parts, beside the feed's."""

@@ -35,6 +35,7 @@ from meshbox.core.limits import (
 from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
 from meshbox.core.turns import Turns
 from meshbox.core.way_out import WayOut
+from meshbox.core.yielding import Yielding
 
 NO_WAYS: Final[Mapping[str, WayOut]] = {}
 _LEARNT_OF: Final = 4
@@ -71,7 +72,7 @@ class WantLedger:
 
     __slots__ = (
         *("_gained", "_gained_all", "_heard_ms", "_holds", "_logs", "_typical_ms", "_ways"),
-        *("_woken", "gains", "turns"),
+        *("_woken", "gains", "turns", "yielding"),
     )
 
     def __init__(self, ways: Mapping[str, WayOut] = NO_WAYS) -> None:
@@ -79,6 +80,8 @@ class WantLedger:
         self._ways = ways
         self.turns = Turns()
         """Who may send blobs in parts."""
+        self.yielding = Yielding()
+        """How much of a backlog may be in flight."""
         self.gains = 0
         """How often something was stored that a peer had brought."""
         self._gained: OrderedDict[LogId, int] = OrderedDict()

@@ -50,6 +50,7 @@ from meshbox.core.session.frames import (
     Want,
 )
 from meshbox.core.topics import OwnTopics
+from meshbox.core.yielding import YIELD_REST_MS
 from tests.core.session.model import ORIGIN, ModelNode, Pair, Side, blobs_sent
 
 
@@ -357,6 +358,30 @@ def test_what_is_new_passes_pages_that_do_not_settle() -> None:
         pair.rest()
         pair.rest()
     assert right.blobs == left.blobs
+
+
+def test_a_backlog_yields_to_what_is_new_while_that_is_slow() -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    size = 10_000
+    for number in range(1_000, 1_000 + 2 * PAGE_LOGS_MAX):
+        left.put(log_of(number), 0, bytes(size), BlobClass.OPAQUE)
+    pair = Pair(left, right)
+    reader = pair.sides[1]
+    while not right.blobs:
+        pair.step()
+    for seq in range(12):
+        left.put(log_of(0), seq, b"new", BlobClass.OPAQUE)
+        while (log_of(0), seq) not in right.blobs:
+            pair.now_ms += 1 if not seq else 50
+            assert pair.step()
+    right.ledger.yielding.tick(pair.now_ms)
+    assert right.ledger.yielding.backlog_bytes < WANT_BYTES_MAX
+    pair.rest()
+    pair.tick(YIELD_REST_MS)
+    assert right.ledger.yielding.backlog_bytes == WANT_BYTES_MAX
+    assert right.blobs == left.blobs
+    assert len(right.received) == len(right.blobs)
+    assert reader.session.lag == 0
 
 
 def test_what_is_new_in_a_long_log_waits_for_its_turn() -> None:

@@ -146,7 +146,10 @@ class Asker:
         return self._room_of(self._budgets[log.lane], log)
 
     def _room_of(self, budget: Budget, log: OpenLog) -> int:
-        return budget.room_seqs(log.size_guess_bytes, flight_bytes=self.flight.bytes)
+        flight_bytes = self.flight.bytes
+        if log.lane is Lane.FEED:
+            flight_bytes = min(flight_bytes, self._ledger.yielding.backlog_bytes)
+        return budget.room_seqs(log.size_guess_bytes, flight_bytes=flight_bytes)
 
 
 def want_frames(

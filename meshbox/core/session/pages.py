@@ -36,6 +36,8 @@ class OpenLog:
     answered: SeqRanges = EMPTY
     """Received or gone: not asked for again, whatever a record read meanwhile says."""
     asked_node_ms: int = 0
+    fresh_ms: int | None = None
+    """When it was asked for as something new, monotonic, until some of it is stored."""
     uncommitted: SeqRanges = EMPTY
     """Received, and in commits under way."""
     stale: bool = False

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from meshbox.core.errors import BlobUnasked, PeerStalled, PromiseBroken
 from meshbox.core.ids import NodeId
 from meshbox.core.limits import (
+    FRESH_SEQS_LOG_MAX,
     GONE_PROMISES_MAX,
     PARTS_TURN_MS,
     RECEIVED_BYTES_ALL_MAX,
@@ -68,6 +69,7 @@ from meshbox.core.session.refill import Refill
 from meshbox.core.topics import Carried
 from meshbox.core.wanting import wanted
 from meshbox.core.wants import WantLedger
+from meshbox.core.yielding import FreshTimes
 
 
 @dataclass(slots=True)
@@ -106,6 +108,7 @@ class FeedReader:
         self._asker = Asker(peer, ledger, self._pages)
         self._assembly = Assembly(self._asker.turn, ledger.turns, beginnings)
         self._credit = Credit()
+        self._fresh_times = FreshTimes(ledger.yielding)
         self._heard_ms = now_ms
         self._retry_ms = now_ms
         self._gone_ranges = 0
@@ -153,6 +156,7 @@ class FeedReader:
         first, page.assessed, page.reading = not page.assessed, True, False
         wants: list[PageRanges] = []
         begun: list[Begun] = []
+        was_idle = not self._asker.is_waiting
         for place, record in zip(request.places, result.records, strict=True):
             log = page.logs[place]
             lacking, passed = wanted(
@@ -179,6 +183,7 @@ class FeedReader:
                 log.asked_node_ms = result.now_ms
                 wants.append(PageRanges(place, ask))
                 begun += self._assembly.named(place, log.log, ask)
+        self._note_fresh(page, wants, was_idle=was_idle, now_ms=now_ms)
         credit = self._credit.give(self._asker.flight.bytes) if wants else 0
         frames = want_frames(page.number, wants, begun, credit)
         effects: list[Effect] = [Send(frame) for frame in frames]
@@ -249,6 +254,9 @@ class FeedReader:
             log = self._pages.page(number).logs[place]
             log.uncommitted -= ranges
             self._asker.came(log)
+            if log.fresh_ms is not None:
+                self._fresh_times.came(now_ms - log.fresh_ms, now_ms=now_ms)
+                log.fresh_ms = None
             self._ledger.answered(self._peer, log.log, gained=ranges, now_ms=now_ms)
             self._asker.free(log, ranges.count)
             self._asker.declare(log.log, now_ms=now_ms)
@@ -267,6 +275,7 @@ class FeedReader:
     def tick(self, now_ms: int) -> list[Effect]:
         """Asks others' logs again after a while; `PeerStalled` after a long silence."""
         self._beginnings.tick(now_ms)
+        self._ledger.yielding.tick(now_ms)
         if self._asker.is_waiting and now_ms - self._heard_ms > WANT_STALL_MS and not self._commits:
             raise PeerStalled(f"nothing came for {WANT_STALL_MS} ms of what was asked for")
         if self._ledger.turns.is_over(self._asker.turn, now_ms=now_ms):
@@ -283,6 +292,17 @@ class FeedReader:
         self._pages = OpenPages()
         self._ledger.turns.leave(self._asker.turn)
         self._count_uncommitted(-self.bytes_uncommitted)
+
+    def _note_fresh(
+        self, page: OpenPage, wants: Sequence[PageRanges], *, was_idle: bool, now_ms: int
+    ) -> None:
+        """From now on it counts how long `wants` take, if they are of something new: of a fresh
+        page, or all that a page lacked, and little, while nothing else was in flight."""
+        all_of_it = was_idle and not page.short and not page.denied
+        is_new = all_of_it and sum(want.ranges.count for want in wants) <= FRESH_SEQS_LOG_MAX
+        if page.fresh or is_new:
+            for want in wants:
+                page.logs[want.log].fresh_ms = now_ms
 
     def _count_uncommitted(self, received_bytes: int) -> None:
         self.bytes_uncommitted += received_bytes

@@ -21,8 +21,9 @@
 | TRAILING  | all pages settled | READING                                                 |
 
 While it is not at the feed's end, or much is on its way, what changes goes ahead in fresh pages
-(fresh.py): from the start where what differs must be found or more than a page is behind, and after
-`FRESH_AFTER_MS` of FULL. The feed comes after them: it goes to its end once its pages are settled.
+(fresh.py): from the start where what differs must be found or more than a page is behind, at once
+where much is on its way and the window is full, and else after `FRESH_AFTER_MS` of FULL. The feed
+comes after them: it goes to its end once its pages are settled.
 
 A page of differing logs bears no cursor, but the last one: its cursor is true only once all of
 them are settled.
@@ -324,6 +325,9 @@ class FeedSender:
             self.state = SendingState.TRAILING
         elif not self._pages.has_room:
             self.state = SendingState.FULL
+            assert self._cursor is not None
+            if self._pages.are_heavy:
+                return offers + self._fresh.open_at(self._cursor, self._view)
         else:
             self.state = SendingState.AWAITING
             self._fresh.close()
