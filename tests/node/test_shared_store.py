@@ -23,10 +23,14 @@ from meshbox.storage.cassandra.schema import create_tables
 from scripts.clusters.cluster import Cluster
 from tests import cassandra
 from tests.node.processes import RunningNode, meshbox, start_node
+from tests.scenarios.test_bridge import AUTHOR, TOPIC, deposit, holds, theirs
+from tests.sync.bridge.bridging import contents
+from tests.sync.bridge.quirky_server import QuirkyServer
 
 pytestmark = [pytest.mark.xdist_group("cassandra"), pytest.mark.timeout(240)]
 
 Options = tuple[str, ...]
+OTHER = "b" * 64
 
 
 @pytest.fixture
@@ -220,6 +224,35 @@ async def test_a_keyspace_that_is_made_anew(
     finally:
         if again.process.poll() is None:
             again.kill()
+
+
+def test_peers_and_a_mailbox_server_beyond(tmp_path: Path, options: Options) -> None:
+    """The bridge's heights and notes and the peers' cursors are kept in the keyspace."""
+    nodes: list[RunningNode] = []
+    with QuirkyServer(generations=("blips",)) as server:
+        try:
+            way_out = ("--internet", server.url)
+            nodes.append(start_node(tmp_path / "shared", *options, *way_out))
+            nodes.append(start_node(tmp_path / "peer", "--peer", nodes[0].peer_address))
+            deposit(nodes[1], *range(20))
+            server.put(TOPIC, OTHER, contents(OTHER, *range(5)))
+            until(lambda: theirs(server) == contents(AUTHOR, *range(20)))
+            for node in nodes:
+                until(lambda node=node: holds(node, OTHER, 5))  # type: ignore[misc]
+                until(lambda node=node: holds(node, AUTHOR, 20))  # type: ignore[misc]
+            nodes[0].kill()
+            stores, gets = server.stores, server.gets
+            sync = ("--sync", str(nodes[0].ready["sync"]))
+            nodes[0] = start_node(tmp_path / "shared", *options, *way_out, *sync)
+            deposit(nodes[1], 20)
+            until(lambda: 20 in theirs(server))
+            until(lambda: server.gets >= gets + 5)
+            assert (server.brought, server.given, server.stores) == (21, 5, stores + 1)
+            assert [node.stop() for node in nodes] == [0, 0]
+        finally:
+            for node in nodes:
+                if node.process.poll() is None:
+                    node.kill()
 
 
 def get(node: RunningNode, path: str) -> tuple[int, str]:
