@@ -3,15 +3,12 @@
 A blob lies at (log, bucket, slice of its number); what the log's record lists says where. Above
 `INLINE_BYTES_MAX` its bytes are in chunks of their own, under the hash of the whole: they are
 written before, and only the row of the blob makes it exist.
-
-Over 300 lines: one table of the keyspace, with all that is read from it and written.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, groupby
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from meshbox.core.ids import BlobClass, LogId, LogKey, Origin
@@ -21,23 +18,18 @@ from meshbox.core.ranges import SeqRanges
 from meshbox.core.retention import bucket_of
 from meshbox.storage.cassandra.connection import Connection, Row
 from meshbox.storage.cassandra.positions import micros_of
+from meshbox.storage.cassandra.spans import SLICE_SEQS, Bounds, Span, by_slice, spans_of, take_some
 from meshbox.storage.cassandra.statements import Statements
 from meshbox.storage.interface import BlobPage, StoredBlob
 
 INLINE_BYTES_MAX: Final = 64 * KIB
 """Bytes of a blob that are in its row."""
-SLICE_SEQS: Final = 512
-"""Numbers of a partition: 32 MiB at most, and half a MiB of usual messages."""
 CHUNK_BYTES: Final = 512 * KIB
 """Bytes of a chunk: far below what one statement may have (8 MiB)."""
 PART_CHUNKS: Final = 16
 """Chunks of a partition: 8 MiB."""
 BATCH_BYTES_MAX: Final = 32 * KIB
 """Bytes of a batch: servers refuse 50 KiB by default. A larger row goes alone."""
-_READ_BYTES_MAX: Final = 1024 * KIB
-"""Bytes of blobs that are asked for at once, by what the records say."""
-_READS_MAX: Final = 32
-"""Partitions that are asked at once."""
 _SIGNED: Final = 2**63
 """Numbers are unsigned, and Cassandra's are not: so much less, they have the same order."""
 
@@ -61,29 +53,6 @@ class PreparedBlob(NamedTuple):
     def chunked(self) -> bool:
         """Whether its bytes are in chunks."""
         return self.size_bytes > INLINE_BYTES_MAX
-
-
-class Bounds(NamedTuple):
-    """How much one page may hold."""
-
-    blobs_max: int
-    bytes_max: int
-    whole_bytes_max: int
-
-
-class _Span(NamedTuple):
-    """Numbers of one partition that a record lists; there may be others between, not listed."""
-
-    log: LogId
-    bucket: int
-    seqs: SeqRanges
-    blob_bytes: int
-    """About the bytes of one."""
-
-    @property
-    def slice(self) -> int:
-        """The partition's part of the log."""
-        return self.seqs.pairs[0][0] // SLICE_SEQS
 
 
 class Blobs:
@@ -135,13 +104,13 @@ class Blobs:
                     end - 1 - _SIGNED,
                 )
                 for run in gone
-                for first, end in _by_slice(run.first, run.end)
+                for first, end in by_slice(run.first, run.end)
             )
         )
 
     async def header(self, log: LogId, bucket: int, seq: int) -> StoredBlob | None:
         """A blob without its data; None when it is not there."""
-        span = _Span(log, bucket, SeqRanges.single(seq), 0)
+        span = Span(log, bucket, SeqRanges.single(seq), 0)
         found = await self._read_span(span, with_data=False)
         return found[0] if found else None
 
@@ -149,9 +118,9 @@ class Blobs:
         """What is held of records (none of it due), in their order, to the bounds."""
         blobs: list[StoredBlob] = []
         left_bytes = bounds.bytes_max
-        spans = _spans(wanted)
+        spans = spans_of(wanted)
         while True:
-            some, spans = _some(spans, bounds, blobs_max=bounds.blobs_max - len(blobs) + 1)
+            some, spans = take_some(spans, bounds, blobs_max=bounds.blobs_max - len(blobs) + 1)
             if not some:
                 return BlobPage(await self._whole(blobs, bounds), more=False)
             found = await asyncio.gather(
@@ -168,7 +137,7 @@ class Blobs:
 
     async def part(self, blob: StoredBlob, *, offset: int, size: int) -> bytes | None:
         """`size` bytes of a blob from `offset`; None when another, or none, is there."""
-        span = _Span(blob.log, bucket_of(blob.stamp_ms), SeqRanges.single(blob.seq), 0)
+        span = Span(blob.log, bucket_of(blob.stamp_ms), SeqRanges.single(blob.seq), 0)
         rows = await self._read_span(span, with_data=blob.size_bytes <= INLINE_BYTES_MAX)
         now = rows[0] if rows else None
         if now is None or (now.content_hash, now.blob_class) != (
@@ -214,7 +183,7 @@ class Blobs:
             return None
         return b"".join(rows[0][0] for rows in found)
 
-    async def _read_span(self, span: _Span, *, with_data: bool) -> list[StoredBlob]:
+    async def _read_span(self, span: Span, *, with_data: bool) -> list[StoredBlob]:
         statements = self._statements
         statement = statements.read_blobs if with_data else statements.read_headers
         rows = await self._connection.execute(
@@ -266,55 +235,3 @@ def _stored(log: LogId, row: Row) -> StoredBlob:
         data[0] if data else None,
         earlier_ms,
     )
-
-
-def _spans(wanted: Iterable[tuple[LogRecord, SeqRanges]]) -> Iterator[_Span]:
-    """What the records hold of what is wanted: runs that lie in one partition, together."""
-    for record, ranges in wanted:
-        pieces = _pieces(record, ranges)
-        for (bucket, _), of_partition in groupby(pieces, lambda piece: piece[:2]):
-            some = list(of_partition)
-            seqs = SeqRanges(pair for _, _, pair, _ in some)
-            yield _Span(record.log, bucket, seqs, max(each_bytes for *_, each_bytes in some))
-
-
-def _pieces(
-    record: LogRecord, ranges: SeqRanges
-) -> Iterator[tuple[int, int, tuple[int, int], int]]:
-    """Bucket, slice, numbers and about the bytes of one, ascending."""
-    for run in record.runs:
-        if not ranges.meets(run.first, run.end):
-            continue
-        each_bytes = run.bytes // (run.end - run.first)
-        for pair in SeqRanges.of(run.first, run.end) & ranges:
-            for first, end in _by_slice(*pair):
-                yield run.bucket, first // SLICE_SEQS, (first, end), each_bytes
-
-
-def _by_slice(first: int, end: int) -> Iterator[tuple[int, int]]:
-    """Numbers, cut where partitions end."""
-    while first < end:
-        stop = min(end, (first // SLICE_SEQS + 1) * SLICE_SEQS)
-        yield first, stop
-        first = stop
-
-
-def _some(
-    spans: Iterator[_Span], bounds: Bounds, *, blobs_max: int
-) -> tuple[list[_Span], Iterator[_Span]]:
-    """The next spans, to be read at once, and those after them."""
-    some: list[_Span] = []
-    left_bytes = min(_READ_BYTES_MAX, bounds.bytes_max)
-    while blobs_max > 0 and left_bytes >= 0 and len(some) < _READS_MAX:
-        span = next(spans, None)
-        if span is None:
-            break
-        each_bytes = min(span.blob_bytes, bounds.whole_bytes_max)
-        count = min(blobs_max, left_bytes // each_bytes + 1 if each_bytes else SLICE_SEQS)
-        first = span.seqs.take_lowest(count)
-        if first != span.seqs:
-            spans = chain([span._replace(seqs=span.seqs - first)], spans)
-        some.append(span._replace(seqs=first))
-        blobs_max -= first.count
-        left_bytes -= first.count * each_bytes
-    return some, spans

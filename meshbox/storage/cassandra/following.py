@@ -15,9 +15,9 @@ from typing import Final
 
 from meshbox.core.errors import MeshboxError, StoreFailed, StoreForeign
 from meshbox.storage.cassandra.feed import FeedReader, News
+from meshbox.storage.cassandra.parts import Parts
 from meshbox.storage.cassandra.positions import ms_of
 from meshbox.storage.cassandra.watching import Watch
-from meshbox.storage.cassandra.writer import Parts
 
 NEWS_INTERVAL_S: Final = 0.25
 """Seconds between two looks for what other processes stored."""

@@ -15,6 +15,7 @@ from meshbox.storage.cassandra.known import Known
 from meshbox.storage.cassandra.listing import Listing
 from meshbox.storage.cassandra.notes import Notes
 from meshbox.storage.cassandra.ownership import Ownership
+from meshbox.storage.cassandra.parts import Parts
 from meshbox.storage.cassandra.peers import Peers
 from meshbox.storage.cassandra.positions import Positions, ms_of
 from meshbox.storage.cassandra.rows import WRITER_BYTES
@@ -22,7 +23,6 @@ from meshbox.storage.cassandra.schema import check_version, read_version
 from meshbox.storage.cassandra.statements import Statements
 from meshbox.storage.cassandra.time import StoreTime
 from meshbox.storage.cassandra.topics import Topics
-from meshbox.storage.cassandra.writer import Parts
 from meshbox.storage.interface import Epoch
 
 

@@ -23,7 +23,6 @@ from meshbox.core.limits import PAGE_RUNS_MAX
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.retention import Retention, bucket_of
 from meshbox.storage.cassandra.address import Access
-from meshbox.storage.cassandra.blobs import Bounds
 from meshbox.storage.cassandra.counting import RELAYED
 from meshbox.storage.cassandra.feed import FeedReader
 from meshbox.storage.cassandra.following import Following, Log
@@ -32,12 +31,14 @@ from meshbox.storage.cassandra.lives import blob_s
 from meshbox.storage.cassandra.opening import open_keyspace
 from meshbox.storage.cassandra.ownership import Ownership
 from meshbox.storage.cassandra.paging import BEGINNING, FeedPages, Place
+from meshbox.storage.cassandra.parts import Parts
 from meshbox.storage.cassandra.positions import position_of
 from meshbox.storage.cassandra.preparing import prepare
 from meshbox.storage.cassandra.refilling import Refills
 from meshbox.storage.cassandra.shown import shown
+from meshbox.storage.cassandra.spans import Bounds
 from meshbox.storage.cassandra.watching import Watch
-from meshbox.storage.cassandra.writer import Parts, Writer
+from meshbox.storage.cassandra.writer import Writer
 from meshbox.storage.embedded.cursors import Cursor, CursorMint
 from meshbox.storage.embedded.pending import Pending
 from meshbox.storage.embedded.state import Epochs

@@ -14,8 +14,6 @@
   not, tells its callers to try again.
 - When anything fails, nothing of the round is acknowledged, and what was known of its logs is
   forgotten: a time-out does not tell what was written.
-
-Over 300 lines: one pipeline, as embedded/commit.py.
 """
 
 from __future__ import annotations
@@ -31,22 +29,16 @@ from meshbox.core.errors import MeshboxError, StoreBusy, StoreFailed
 from meshbox.core.ids import LogId, LogKey
 from meshbox.core.inventory import LogRecord
 from meshbox.core.limits import COMMIT_BLOBS_MAX, COMMIT_BYTES_MAX
-from meshbox.storage.cassandra.blobs import Blobs, PreparedBlob
-from meshbox.storage.cassandra.connection import Connection
-from meshbox.storage.cassandra.counting import CONFLICTS, Counts
-from meshbox.storage.cassandra.feed import FeedRow, FeedWriter
-from meshbox.storage.cassandra.known import Known, KnownLog
-from meshbox.storage.cassandra.listing import Listing
+from meshbox.storage.cassandra.blobs import PreparedBlob
+from meshbox.storage.cassandra.counting import CONFLICTS
+from meshbox.storage.cassandra.feed import FeedRow
+from meshbox.storage.cassandra.known import KnownLog
 from meshbox.storage.cassandra.lives import blob_s
 from meshbox.storage.cassandra.merging import Row, step_of
-from meshbox.storage.cassandra.notes import Notes
-from meshbox.storage.cassandra.peers import Peers
+from meshbox.storage.cassandra.parts import Parts
 from meshbox.storage.cassandra.planning import GroupPlan, HeldBlob, LogChange, Place
-from meshbox.storage.cassandra.positions import Positions, ms_of, position_of
+from meshbox.storage.cassandra.positions import ms_of, position_of
 from meshbox.storage.cassandra.rows import values_of
-from meshbox.storage.cassandra.statements import Statements
-from meshbox.storage.cassandra.time import StoreTime
-from meshbox.storage.cassandra.topics import Topics
 from meshbox.storage.interface import Note, Outcome, PeerCursor, PeerRefill
 
 STEPS_MAX: Final = 64
@@ -67,26 +59,6 @@ class PreparedDeposit(NamedTuple):
 class _Waiting:
     deposit: PreparedDeposit
     answer: asyncio.Future[tuple[Outcome, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a writer writes with."""
-
-    connection: Connection
-    statements: Statements
-    time: StoreTime
-    positions: Positions
-    known: Known
-    blobs: Blobs
-    listing: Listing
-    topics: Topics
-    feed: FeedWriter
-    peers: Peers
-    notes: Notes
-    counts: Counts
-    process: bytes
-    lag_ms: int
 
 
 class Writer:
