@@ -152,7 +152,7 @@ class MachineWatch:
             if held.content_hash != LIE_HASH or held.blob_class is BlobClass.VERIFIED:
                 self._breaks("invented", f"blob {place[1]}")
             return
-        began_ms = birth.last_ms
+        began_ms = self._truth.born_ms(*place, held.content_hash)
         if self._clock.was_doubtful and kept is not None:
             # What began while it was off may stay for a week from its storing (ADR 2).
             began_ms = max(began_ms, kept.stored_ms)

@@ -79,6 +79,8 @@ class Truth:
         """Where phones brought what."""
         self.broken: list[str] = []
         self.births: dict[tuple[LogKey, int, bytes], Birth] = {}
+        self._coming: Counter[tuple[LogKey, int, bytes]] = Counter()
+        """What phones bring, and were not answered yet."""
         self.cursors: dict[bytes, Covered] = {}
         self.crowded: set[LogKey] = set()
         """Logs that once were in as many pieces as a record may have: ranges leave seen there."""
@@ -106,7 +108,20 @@ class Truth:
         before = self.births.get((key, seq, content_hash))
         first_ms = before.first_ms if before else now_ms
         self.births[key, seq, content_hash] = Birth(first_ms, now_ms)
+        self._coming[key, seq, content_hash] += 1
         self._began.setdefault((key, seq), now_ms)
+
+    def answered(self, key: LogKey, seq: int, content_hash: bytes) -> None:
+        """The phone has its answer, or gets none: until then what it brings may have become older
+        by nothing, since its life begins when its turn comes."""
+        birth = self.births[key, seq, content_hash]
+        self.births[key, seq, content_hash] = birth._replace(last_ms=self.time.now_ms())
+        self._coming[key, seq, content_hash] -= 1
+
+    def born_ms(self, key: LogKey, seq: int, content_hash: bytes) -> int:
+        """When the life of what phones brought began at the latest."""
+        is_coming = self._coming[key, seq, content_hash] > 0
+        return self.time.now_ms() if is_coming else self.births[key, seq, content_hash].last_ms
 
     def uploaded(self, machine: str, places: Iterable[Place]) -> None:
         """A phone brings what a mailbox said it misses."""
