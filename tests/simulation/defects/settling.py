@@ -97,7 +97,7 @@ def _(compared: Any) -> Any:
 @SETTLING.defect("a peer is taken to hold whatever log it named", PeerClaims, "unclaimed")
 def _(unclaimed: Any) -> Any:
     def naive(self: PeerClaims, log: Any, runs: Any) -> Any:
-        return () if log in self._logs else unclaimed(self, log, runs)
+        return () if log.key in self._logs else unclaimed(self, log, runs)
 
     return naive
 
