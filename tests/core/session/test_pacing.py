@@ -76,14 +76,24 @@ def test_it_has_bounds_and_rest_is_not_counted(came: list[tuple[int, int]]) -> N
         assert flight.bytes == rested.bytes
 
 
+def grown(flight: FlightSize, *, to_bytes: int) -> int:
+    """When samples of the most that a line can bring have let `to_bytes` be in flight."""
+    now_ms = 0
+    flight.asked(now_ms=now_ms)
+    while flight.bytes < to_bytes:
+        now_ms += SAMPLE_MS
+        flight.came(WANT_BYTES_MAX, now_ms=now_ms)
+    return now_ms
+
+
 def test_what_is_in_flight_is_as_much_as_came_in_so_long_of_late() -> None:
     flight = FlightSize()
-    flight.asked(now_ms=1_000)
-    flight.came(50_000, now_ms=1_100)
-    assert flight.bytes == FLIGHT_BYTES_FIRST
-    flight.came(50_000, now_ms=1_000 + SAMPLE_MS)
+    now_ms = grown(flight, to_bytes=WANT_BYTES_MAX)
+    flight.came(50_000, now_ms=now_ms + SAMPLE_MS - 1)
+    assert flight.bytes == WANT_BYTES_MAX
+    flight.came(50_000, now_ms=now_ms + SAMPLE_MS)
     assert flight.bytes == 100_000 * FLIGHT_MS // SAMPLE_MS
-    flight.came(20_000, now_ms=1_000 + 2 * SAMPLE_MS)
+    flight.came(20_000, now_ms=now_ms + 2 * SAMPLE_MS)
     assert flight.bytes == 20_000 * FLIGHT_MS // SAMPLE_MS
 
 
@@ -93,7 +103,7 @@ def test_much_is_a_sample_however_soon_it_came() -> None:
     flight.came(SAMPLE_BYTES - 1, now_ms=200)
     assert flight.bytes == FLIGHT_BYTES_FIRST
     flight.came(1, now_ms=200)
-    assert flight.bytes == min(SAMPLE_BYTES * FLIGHT_MS // 200, WANT_BYTES_MAX)
+    assert flight.bytes == 2 * FLIGHT_BYTES_FIRST
 
 
 def test_what_was_not_waited_for_says_nothing() -> None:
@@ -109,8 +119,8 @@ def test_asking_for_more_meanwhile_begins_nothing_anew() -> None:
     flight = FlightSize()
     flight.asked(now_ms=0)
     flight.asked(now_ms=SAMPLE_MS - 1)
-    flight.came(100_000, now_ms=SAMPLE_MS)
-    assert flight.bytes == 100_000 * FLIGHT_MS // SAMPLE_MS
+    flight.came(WANT_BYTES_MAX, now_ms=SAMPLE_MS)
+    assert flight.bytes == 2 * FLIGHT_BYTES_FIRST
 
 
 def test_a_credit_is_half_of_the_flight_and_given_when_half_of_it_is_used() -> None:
