@@ -35,7 +35,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("ranges", "session/pages", "session/__init__"):
         path = tmp_path / f"meshbox/core/{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("A = 1\n")
+        path.write_text("def one() -> int:\n    return 1\n")
     monkeypatch.chdir(tmp_path)
     git("init", "--quiet", "--initial-branch=main")
     commit("all")
@@ -52,11 +52,18 @@ def commit(subject: str) -> None:
 
 
 def change(path: Path) -> None:
-    path.write_text("A = 2\n")
+    path.write_text("def two() -> int:\n    return 2\n")
 
 
 def test_all_modules_of_core_are_named_by_their_paths(repository: Path) -> None:
     assert all_modules() == ["ranges", "session/pages"]
+
+
+def test_a_module_without_a_function_has_nothing_to_change(repository: Path) -> None:
+    (repository / "meshbox/core/limits.py").write_text("A = 1\n")
+    commit("limits")
+    assert all_modules() == ["ranges", "session/pages"]
+    assert changed_modules(None) == []
 
 
 def test_nothing_changed_is_nothing_to_try(repository: Path) -> None:

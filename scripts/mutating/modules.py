@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,8 +22,9 @@ class NoSuchBase(Exception):
 
 
 def all_modules() -> list[str]:
-    """`ranges`, `session/pages`, … in the order of their names."""
-    return _named(CORE.rglob("*.py"))
+    """`ranges`, `session/pages`, … in the order of their names; not those without a function, such
+    as the limits: mutmut finds nothing to change there, and calls that a failure."""
+    return [module for module in _named(CORE.rglob("*.py")) if _has_functions(module)]
 
 
 def changed_modules(base: str | None) -> list[str]:
@@ -35,7 +37,8 @@ def changed_modules(base: str | None) -> list[str]:
     if base is None and start == _git("rev-parse", "HEAD"):
         start = "HEAD^"
     differing = _git("diff", "--name-only", "--diff-filter=d", start, "--", str(CORE))
-    return _named(Path(line) for line in differing.splitlines())
+    changed = _named(Path(line) for line in differing.splitlines())
+    return [module for module in changed if _has_functions(module)]
 
 
 def is_measured(module: str) -> bool:
@@ -46,6 +49,11 @@ def is_measured(module: str) -> bool:
 def module_of(mutant: str) -> str:
     """The module of a mutant, by mutmut's name of it: `meshbox.core.ranges.x_union__mutmut_1`."""
     return mutant.removeprefix("meshbox.core.").rpartition(".")[0].replace(".", "/")
+
+
+def _has_functions(module: str) -> bool:
+    source = (CORE / module).with_suffix(".py").read_text(encoding="utf-8")
+    return any(isinstance(node, ast.FunctionDef) for node in ast.walk(ast.parse(source)))
 
 
 def _named(paths: Iterable[Path]) -> list[str]:
