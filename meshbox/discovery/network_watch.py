@@ -41,7 +41,8 @@ async def watch_network(look: Callable[[], Awaitable[None]]) -> None:
 
 async def _is_spoken(spoken: asyncio.Event) -> bool:
     try:
-        await asyncio.wait_for(spoken.wait(), LOOK_INTERVAL_S)
+        async with asyncio.timeout(LOOK_INTERVAL_S):
+            await spoken.wait()
     except TimeoutError:
         return False
     return True

@@ -80,7 +80,8 @@ class Responder:
     async def close(self) -> None:
         """Says goodbye for what is announced and closes the port, within 1.5 s."""
         try:
-            await asyncio.wait_for(self._aio.async_close(), CLOSE_S_MAX)
+            async with asyncio.timeout(CLOSE_S_MAX):
+                await self._aio.async_close()
         except TimeoutError:
             self.zeroconf.close()
 

@@ -135,7 +135,8 @@ class Node:
         if goodbye is not None:
             await self._end("discovery", goodbye, OUTSIDE_S_MAX)
         with suppress(TimeoutError):
-            await asyncio.wait_for(hurry.wait(), self._settings.drain / 1000)
+            async with asyncio.timeout(self._settings.drain / 1000):
+                await hurry.wait()
 
     async def stop(self) -> bool:
         """Ends everything within 5 s; whether all of it did."""

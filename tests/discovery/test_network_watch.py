@@ -71,6 +71,30 @@ async def test_a_burst_of_news_makes_one_look_and_later_news_another(
     assert netlink.fileno() == -1
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_it_ends_when_told_so_in_any_turn_after_news(
+    turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`asyncio.wait_for` of Python 3.11 swallowed it in one of them: a stop waited for ever."""
+    kernel, netlink = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    netlink.setblocking(False)
+    monkeypatch.setattr(network_watch, "LOOK_INTERVAL_S", 3600.0)
+    monkeypatch.setattr(network_watch, "_open_netlink", lambda: netlink)
+
+    async def look() -> None:
+        """Not reached: it is told to end before half a second has passed."""
+
+    watching = asyncio.ensure_future(watch_network(look))
+    with kernel:
+        await asyncio.sleep(0)  # It watches.
+        kernel.send(b"news")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        watching.cancel()
+        await asyncio.wait([watching], timeout=5)
+        assert watching.cancelled()
+
+
 def test_the_kernel_tells_of_addresses_and_links() -> None:
     require_lab()
     with Lab(machines=1) as lab:
