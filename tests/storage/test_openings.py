@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from meshbox.core.errors import StoreDamaged, StoreFailed, StoreForeign
 from tests.contract.material import PEER, blob, contents, put
-from tests.storage.reopened import Scene, reopened
-
-
-@pytest.fixture
-async def scene() -> AsyncIterator[Scene]:
-    async with reopened() as made:
-        yield made
+from tests.storage.reopened import Scene
 
 
 async def test_it_tries_until_it_opens_and_says_what_is_in_the_way(scene: Scene) -> None:

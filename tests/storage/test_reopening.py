@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from meshbox.core.errors import StoreFailed
 from meshbox.storage.interface import Outcome
 from tests.contract.material import blob, contents, put, put_one, turns, whole_feed
-from tests.storage.reopened import Scene, reopened
-
-
-@pytest.fixture
-async def scene() -> AsyncIterator[Scene]:
-    async with reopened() as made:
-        yield made
+from tests.storage.reopened import Scene
 
 
 async def test_a_failed_write_costs_only_what_it_was(scene: Scene) -> None:

@@ -18,6 +18,7 @@ from meshbox.storage.cassandra.feed import FeedReader, News
 from meshbox.storage.cassandra.parts import Parts
 from meshbox.storage.cassandra.positions import ms_of
 from meshbox.storage.cassandra.watching import Watch
+from meshbox.storage.openings import Log
 
 NEWS_INTERVAL_S: Final = 0.25
 """Seconds between two looks for what other processes stored."""
@@ -27,8 +28,6 @@ KEYSPACE_INTERVAL_S: Final = 2.0
 """Seconds between two looks at the keyspace itself, while all is well."""
 COUNTS_INTERVAL_S: Final = 1.0
 """Seconds between two steps of the counters."""
-
-Log = Callable[..., None]
 
 
 class Following:

@@ -25,7 +25,7 @@ from meshbox.core.retention import Retention, bucket_of
 from meshbox.storage.cassandra.address import Access
 from meshbox.storage.cassandra.counting import RELAYED
 from meshbox.storage.cassandra.feed import FeedReader
-from meshbox.storage.cassandra.following import Following, Log
+from meshbox.storage.cassandra.following import Following
 from meshbox.storage.cassandra.listing import ALL
 from meshbox.storage.cassandra.lives import blob_s
 from meshbox.storage.cassandra.opening import open_keyspace
@@ -55,6 +55,7 @@ from meshbox.storage.interface import (
     StoredBlob,
     SweepSlice,
 )
+from meshbox.storage.openings import Log
 
 FEED_LAG_MS: Final = 10_000
 """Milliseconds: what is older in the feed could be read by everybody (feed.py)."""
