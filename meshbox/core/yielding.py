@@ -24,8 +24,8 @@ YIELD_TIMES: Final = 2
 YIELD_REST_MS: Final = 1_000
 """Milliseconds without anything new after which the backlog has everything again."""
 BACKLOG_BYTES_MIN: Final = 64 * KIB
-"""Bytes in flight a peer at least: with a quarter of it, as many blobs cost a third more CPU, in
-frames and commits, and what is new waited no less."""
+"""Bytes in flight a peer at least: with less, each frame and commit has little, and costs the same
+(adr/0031)."""
 BACKLOG_BYTES_STEP: Final = 16 * KIB
 """Bytes in flight a peer that are gained by what was quick."""
 
