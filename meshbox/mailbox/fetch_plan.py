@@ -23,7 +23,7 @@ from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 from meshbox.core.filling import Filling
-from meshbox.core.ids import LogId
+from meshbox.core.ids import BlobClass, LogId
 from meshbox.core.inventory import LogRecord, Run
 from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
 from meshbox.core.retention import Retention
@@ -76,8 +76,7 @@ def new_in(
     if has_nothing_above(record, height):
         return None
     first = 0 if height is None else height + 1
-    end = filling.stop_below(record.log, above=height)
-    end = SEQ_END if end is None else end
+    end = _end_of(record, height, filling)
     if end <= first:
         return None
     runs = [
@@ -96,6 +95,26 @@ def new_in(
     size = sum(_part_bytes(run, first, end) for run in runs)
     bound = sum(run.bytes for run in runs)
     return NewInLog(record.log, seqs, size, bound, max(run.largest_bytes for run in runs))
+
+
+def _end_of(record: LogRecord, height: int | None, filling: Filling) -> int:
+    """Where a fetch stops: at the lowest number that is being filled and not held here.
+
+    A peer that offered what another brought meanwhile is taken to fill it, until its offer is
+    looked at again. What is held as opaque is waited for where the log has verified blobs, which
+    may replace it (design.md 4.2).
+    """
+    end = filling.stop_below(record.log, above=height)
+    if end is None:
+        return SEQ_END
+    held = record.held_as(BlobClass.VERIFIED) or record.held
+    for first, after in held.from_(end):
+        if first > end:
+            break
+        end = filling.stop_below(record.log, above=after - 1)
+        if end is None:
+            return SEQ_END
+    return end
 
 
 def page_of(

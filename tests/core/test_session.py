@@ -50,7 +50,7 @@ from meshbox.core.session.frames import (
     Want,
 )
 from meshbox.core.topics import OwnTopics
-from meshbox.core.yielding import YIELD_REST_MS
+from meshbox.core.yielding import BACKLOG_BYTES_MIN, YIELD_REST_MS
 from tests.core.session.model import ORIGIN, ModelNode, Pair, Side, blobs_sent
 
 
@@ -382,6 +382,27 @@ def test_a_backlog_yields_to_what_is_new_while_that_is_slow() -> None:
     assert right.blobs == left.blobs
     assert len(right.received) == len(right.blobs)
     assert reader.session.lag == 0
+
+
+def test_while_a_backlog_yields_it_comes_by_turns() -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    size = 10_000
+    for number in range(1_000, 1_000 + PAGE_LOGS_MAX):
+        left.put(log_of(number), 0, bytes(size), BlobClass.OPAQUE)
+    pair = Pair(left, right)
+    while not right.blobs:
+        pair.step()
+    right.ledger.yielding.backlog_bytes = BACKLOG_BYTES_MIN
+    pair.run()
+    while len(right.blobs) < len(left.blobs):
+        before = len(right.blobs)
+        right.ledger.yielding.came(1, quick_ms=1, now_ms=pair.now_ms)
+        pair.tick(250)
+        pair.run()
+        came_bytes = (len(right.blobs) - before) * size
+        most_bytes = right.ledger.yielding.backlog_bytes + size
+        assert 0 < came_bytes <= most_bytes
+    assert pair.now_ms > 4_000
 
 
 def test_what_is_new_in_a_long_log_waits_for_its_turn() -> None:

@@ -53,6 +53,17 @@ class Holding:
         return self.seq if above is None or self.seq > above else None
 
 
+class Offered:
+    """A `Filling` that holds back whatever a peer offered, as long as it is not looked at again."""
+
+    def __init__(self, ranges: SeqRanges) -> None:
+        self.ranges = ranges
+
+    def stop_below(self, log: LogId, *, above: int | None) -> int | None:
+        del log
+        return self.ranges.from_(0 if above is None else above + 1).lowest
+
+
 def new(log: LogRecord, height: int | None, filling: object = None) -> NewInLog | None:
     return new_in(
         log,
@@ -95,6 +106,29 @@ def test_what_is_due_is_not_new() -> None:
 def test_a_log_stops_below_what_is_being_filled(height: int | None, expected: list[int]) -> None:
     log = record(run(0, 2), run(5, 7))
     assert seqs_of(new(log, height, Holding(2))) == expected
+
+
+@pytest.mark.parametrize(
+    ("offered", "expected"),
+    [
+        ([(0, 2)], [0, 1, 5, 6]),
+        ([(1, 3)], [0, 1]),
+        ([(1, 2), (5, 6)], [0, 1, 5, 6]),
+        ([(0, 1), (5, 8), (9, 10)], [0, 1, 5, 6]),
+        ([(0, 1), (4, 8)], [0, 1]),
+    ],
+)
+def test_what_is_held_is_not_waited_for(
+    offered: list[tuple[int, int]], expected: list[int]
+) -> None:
+    log = record(run(0, 2), run(5, 7))
+    assert seqs_of(new(log, None, Offered(SeqRanges(offered)))) == expected
+
+
+def test_what_is_held_as_opaque_is_waited_for_where_a_log_has_verified_blobs() -> None:
+    verified = run(0, 2)._replace(blob_class=BlobClass.VERIFIED)
+    offered = Offered(SeqRanges([(1, 2), (6, 7)]))
+    assert seqs_of(new(record(verified, run(5, 8)), None, offered)) == [0, 1, 5]
 
 
 def test_the_size_of_what_is_new_is_estimated_and_bounded() -> None:

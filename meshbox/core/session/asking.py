@@ -20,6 +20,7 @@ from meshbox.core.session.pacing import FlightSize
 from meshbox.core.session.pages import OpenLog, OpenPage, OpenPages
 from meshbox.core.turns import Turn
 from meshbox.core.wants import WantLedger
+from meshbox.core.yielding import BacklogTurn
 
 
 class Asker:
@@ -34,6 +35,8 @@ class Asker:
         """How much the line takes."""
         self.turn = Turn(peer)
         """For what comes in parts."""
+        self.backlog_turn = BacklogTurn(ledger.yielding)
+        """For what the feed's pages lack."""
 
     @property
     def is_waiting(self) -> bool:
@@ -77,6 +80,8 @@ class Asker:
         ask = SeqRanges(unasked.pairs[:WANT_RANGES_MAX]).take_lowest(room)
         log.asked |= ask
         self._budgets[log.lane].take(ask.count, ask.count * log.size_guess_bytes)
+        if log.lane is Lane.FEED:
+            self.backlog_turn.asked(ask.count * log.size_guess_bytes)
         self.flight.asked(now_ms=now_ms)
         if ask != unasked:
             page.short.add(place)
@@ -148,6 +153,8 @@ class Asker:
     def _room_of(self, budget: Budget, log: OpenLog) -> int:
         flight_bytes = self.flight.bytes
         if log.lane is Lane.FEED:
+            if self.backlog_turn.is_over:
+                return 0
             flight_bytes = min(flight_bytes, self._ledger.yielding.backlog_bytes)
         return budget.room_seqs(log.size_guess_bytes, flight_bytes=flight_bytes)
 

@@ -280,8 +280,9 @@ class FeedReader:
             raise PeerStalled(f"nothing came for {WANT_STALL_MS} ms of what was asked for")
         if self._ledger.turns.is_over(self._asker.turn, now_ms=now_ms):
             raise PeerStalled(f"others waited {2 * PARTS_TURN_MS} ms for what comes in parts")
+        goes_on = self._asker.backlog_turn.tick()
         if now_ms - self._retry_ms < WANT_PATIENCE_MS:
-            return []
+            return self._ask_everywhere() if goes_on else []
         self._retry_ms = now_ms
         return self._ask_everywhere(denied_too=True)
 
