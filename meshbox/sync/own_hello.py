@@ -64,6 +64,7 @@ class OwnHello:
             ways_out=self._ways_out.told(nonce),
             sync_port=self.sync_port,
             hears_addresses=self._hears_addresses,
+            reads_numbers=True,
         )
 
     async def _recent_totals(self) -> Totals:

@@ -170,6 +170,7 @@ class SessionRunner:
         hello = self.session.peer_hello
         assert hello is not None
         self.proven_ms = self._clock()
+        self._encoder.offers_in_numbers = hello.reads_numbers
         self._requests = StoreRequests(
             self._store,
             self._summaries,

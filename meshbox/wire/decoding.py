@@ -88,6 +88,7 @@ from meshbox.wire.checks import (
     sized,
 )
 from meshbox.wire.names import IN_FULL, NameRing
+from meshbox.wire.offer_numbers import offered_in
 from meshbox.wire.v1 import sync_pb2 as pb
 
 NONCE_BYTES: Final = 32
@@ -140,8 +141,30 @@ class FrameDecoder:
         bounded(len(offers.logs), PAGE_LOGS_MAX, "logs of a page")
         run_count = sum(len(log.runs) for log in offers.logs)
         bounded(run_count, PAGE_RUNS_MAX + LOG_RANGES_MAX, "runs of a page")
-        logs = tuple(self._offered_log(log) for log in offers.logs)
+        if offers.numbers:
+            logs = self._in_numbers(offers)
+        else:
+            logs = tuple(self._offered_log(log) for log in offers.logs)
         return Offers(offers.page, logs, self._next_cursor(offers), offers.fresh, offers.answers)
+
+    def _in_numbers(self, offers: pb.Offers) -> tuple[OfferedLog, ...]:
+        """Each log's name is in full in `logs`, one after the other, or known."""
+        names = iter(offers.logs)
+        logs: list[OfferedLog] = []
+        run_count = 0
+        for known, runs in offered_in(offers.numbers):
+            run_count += len(runs)
+            bounded(run_count, PAGE_RUNS_MAX + LOG_RANGES_MAX, "runs of a page")
+            bounded(len(logs) + 1, PAGE_LOGS_MAX, "logs of a page")
+            if known != IN_FULL:
+                logs.append(OfferedLog(self._logs.hear(known), runs))
+            elif (name := next(names, None)) is not None:
+                logs.append(OfferedLog(self._named(name), runs))
+            else:
+                raise FrameMalformed("a log of a page has no name")
+        if next(names, None) is not None:
+            raise FrameMalformed("a name of a page has no log")
+        return tuple(logs)
 
     def _next_cursor(self, offers: pb.Offers) -> bytes:
         if offers.cursor_common > len(self._cursor):
@@ -156,9 +179,13 @@ class FrameDecoder:
         runs = offered_runs(message.runs)
         if message.known != IN_FULL:
             return OfferedLog(self._logs.hear(message.known), runs)
+        return OfferedLog(self._named(message), runs)
+
+    def _named(self, message: pb.OfferedLog) -> LogId:
+        """The log that is named in full, which is known from now on."""
         log = self._log_id(message)
         self._logs.remember(log)
-        return OfferedLog(log, runs)
+        return log
 
     def _log_id(self, message: pb.OfferedLog) -> LogId:
         if message.namespace >= len(_NAMESPACES):
@@ -228,6 +255,7 @@ def _hello(message: pb.Frame) -> Hello:
         ways_out=hashes(hello.ways_out, WAY_HASH_BYTES, WAYS_OUT_MAX, "ways out"),
         sync_port=port(hello.sync_port, least=0),
         hears_addresses=hello.hears_addresses,
+        reads_numbers=hello.reads_numbers,
     )
 
 

@@ -37,6 +37,7 @@ from meshbox.core.session.frames import (
     Want,
 )
 from meshbox.wire.names import IN_FULL, NameRing
+from meshbox.wire.offer_numbers import numbers_of
 from meshbox.wire.v1 import sync_pb2 as pb
 
 
@@ -44,6 +45,8 @@ class FrameEncoder:
     """Writes the frames of one direction of one session."""
 
     def __init__(self) -> None:
+        self.offers_in_numbers = False
+        """The peer said that it reads them so."""
         self._logs: NameRing[LogId] = NameRing()
         self._topics: NameRing[Topic] = NameRing()
         self._origins: NameRing[Origin] = NameRing()
@@ -90,32 +93,46 @@ class FrameEncoder:
         common = _common_bytes(offers.cursor, self._cursor)
         if offers.cursor:
             self._cursor = offers.cursor
+        logs, numbers = self._offered(offers.logs)
         return pb.Offers(
             page=offers.page,
             cursor=offers.cursor[common:],
             cursor_common=common,
             fresh=offers.fresh,
             answers=offers.answers,
-            logs=[self._offered_log(offer) for offer in offers.logs],
+            logs=logs,
+            numbers=numbers,
         )
 
-    def _offered_log(self, offer: OfferedLog) -> pb.OfferedLog:
-        runs = [_run(run) for run in offer.runs]
-        known = self._logs.say(offer.log)
-        if known != IN_FULL:
-            return pb.OfferedLog(known=known, runs=runs)
-        message = pb.OfferedLog(namespace=offer.log.namespace, runs=runs)
-        topic_known = self._topics.say(offer.log.topic)
+    def _offered(self, offers: Iterable[OfferedLog]) -> tuple[list[pb.OfferedLog], list[int]]:
+        messages: list[pb.OfferedLog] = []
+        numbers: list[int] = []
+        for log, runs in offers:
+            known = self._logs.say(log)
+            message = self._named(log) if known == IN_FULL else pb.OfferedLog(known=known)
+            if not self.offers_in_numbers:
+                message.runs.extend(map(_run, runs))
+                messages.append(message)
+                continue
+            numbers += numbers_of(known, runs)
+            if known == IN_FULL:
+                messages.append(message)
+        return messages, numbers
+
+    def _named(self, log: LogId) -> pb.OfferedLog:
+        """A log's name in full."""
+        message = pb.OfferedLog(namespace=log.namespace)
+        topic_known = self._topics.say(log.topic)
         if topic_known != IN_FULL:
             message.topic_known = topic_known
-        elif (raw := _spelled(offer.log.topic)) is not None:
+        elif (raw := _spelled(log.topic)) is not None:
             message.topic_hex = raw
         else:
-            message.topic_text = offer.log.topic
-        if (raw := _spelled(offer.log.author)) is not None:
+            message.topic_text = log.topic
+        if (raw := _spelled(log.author)) is not None:
             message.author_hex = raw
         else:
-            message.author_text = offer.log.author
+            message.author_text = log.author
         return message
 
     def _blob(self, part: BlobPart) -> pb.Blob:
@@ -154,6 +171,7 @@ def _hello(hello: Hello) -> pb.Hello:
         ways_out=hello.ways_out,
         sync_port=hello.sync_port,
         hears_addresses=hello.hears_addresses,
+        reads_numbers=hello.reads_numbers,
     )
 
 

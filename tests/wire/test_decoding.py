@@ -70,6 +70,7 @@ def peer_at(**changes: Any) -> pb.Frame:
 
 
 ONE = pb.SeqRange(first=0, last=0)
+NAME = pb.OfferedLog(topic_text="t", author_text="a")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,10 @@ ONE = pb.SeqRange(first=0, last=0)
         offered((0, 1), known=1),
         offered((0, 1), topic_known=1),
         pb.Frame(offers=pb.Offers(cursor_common=1)),
+        pb.Frame(offers=pb.Offers(numbers=[1, 0, 9])),
+        pb.Frame(offers=pb.Offers(numbers=[3, 0, 9])),
+        pb.Frame(offers=pb.Offers(numbers=[1, 0, 9], logs=[NAME, NAME])),
+        pb.Frame(offers=pb.Offers(numbers=[1, 0], logs=[NAME])),
         offered((0, 1), author_text="x" * 129),
         offered((0, 1), author_hex=b"x" * 65),
         pb.Frame(ask_logs=pb.AskLogs()),
@@ -135,6 +140,7 @@ def test_malformed(message: pb.Frame) -> None:
         ),
         pb.Frame(offers=pb.Offers(cursor=b"c" * (CURSOR_BYTES_MAX + 1))),
         pb.Frame(offers=pb.Offers(logs=[pb.OfferedLog()] * (PAGE_LOGS_MAX + 1))),
+        pb.Frame(offers=pb.Offers(logs=[NAME], numbers=[1, 0, 9, *[3, 0, 9] * PAGE_LOGS_MAX])),
         offered(*((n * 2, n * 2) for n in range(LOG_RANGES_MAX + 1))),
         pb.Frame(ask_logs=pb.AskLogs(keys=b"k" * 16 * (PAGE_LOGS_MAX + 1))),
         pb.Frame(want=pb.Want(logs=[pb.LogRanges(ranges=[ONE])] * (PAGE_LOGS_MAX + 1))),

@@ -106,6 +106,7 @@ hellos = st.builds(
     totals=st.builds(Totals, u64, u64, u64),
     sync_port=st.integers(0, 2**16 - 1),
     hears_addresses=st.booleans(),
+    reads_numbers=st.booleans(),
     topics=st.sampled_from([0, 1, 3]).flatmap(lambda count: sized(8 * count)),
     ways_out=st.sampled_from([0, 1, 3]).flatmap(lambda count: sized(8 * count)),
 )
@@ -147,9 +148,10 @@ frames = st.one_of(
 )
 
 
-@given(st.lists(frames, max_size=8))
-def test_frames_survive_the_wire(many: list[Frame]) -> None:
+@given(st.lists(frames, max_size=8), st.booleans())
+def test_frames_survive_the_wire(many: list[Frame], in_numbers: bool) -> None:
     encoder, decoder = FrameEncoder(), FrameDecoder()
+    encoder.offers_in_numbers = in_numbers
     assert [decoder.decode(encoder.encode(frame)) for frame in many] == many
 
 
@@ -166,6 +168,16 @@ def test_a_log_is_named_once() -> None:
     again = len(encoder.encode(page(2, author)))
     assert first - again > 64  # The 32 bytes of each of the two ids, at least.
     assert again < 25
+
+
+def test_a_known_log_takes_five_bytes_where_the_peer_reads_numbers() -> None:
+    encoder, decoder = FrameEncoder(), FrameDecoder()
+    encoder.offers_in_numbers = True
+    authors = [f"{number:064x}" for number in range(200)]
+    offers = [page(1, *authors), page(2, *authors[100:], "f" * 64, *authors[:100])]
+    raws = [encoder.encode(each) for each in offers]
+    assert [decoder.decode(raw) for raw in raws] == offers
+    assert len(raws[1]) < 200 * 5 + 60
 
 
 def test_a_topic_is_named_once() -> None:

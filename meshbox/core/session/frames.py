@@ -47,6 +47,8 @@ class Hello(NamedTuple):
     """Where it listens for other nodes; 0: nowhere."""
     hears_addresses: bool = False
     """It may be told where others are; versions before this one end the session when they are."""
+    reads_numbers: bool = False
+    """It reads offers in numbers; versions before this one do not."""
 
 
 class Proof(NamedTuple):

@@ -136,6 +136,7 @@ class Hello(_message.Message):
     WAYS_OUT_FIELD_NUMBER: _builtins.int
     SYNC_PORT_FIELD_NUMBER: _builtins.int
     HEARS_ADDRESSES_FIELD_NUMBER: _builtins.int
+    READS_NUMBERS_FIELD_NUMBER: _builtins.int
     version_min: _builtins.int
     version_max: _builtins.int
     node_key: _builtins.bytes
@@ -169,6 +170,8 @@ class Hello(_message.Message):
     """where this side listens for this protocol; 0: nowhere"""
     hears_addresses: _builtins.bool
     """it reads `addresses`, and wishes to be told"""
+    reads_numbers: _builtins.bool
+    """it reads `Offers.numbers`"""
     def __init__(
         self,
         *,
@@ -188,10 +191,11 @@ class Hello(_message.Message):
         ways_out: _builtins.bytes = ...,
         sync_port: _builtins.int = ...,
         hears_addresses: _builtins.bool = ...,
+        reads_numbers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_bytes_max", b"blob_bytes_max", "blobs", b"blobs", "bytes", b"bytes", "epoch_id", b"epoch_id", "frame_bytes_max", b"frame_bytes_max", "hears_addresses", b"hears_addresses", "leaf_fingerprint", b"leaf_fingerprint", "logs", b"logs", "node_key", b"node_key", "nonce", b"nonce", "software", b"software", "sync_port", b"sync_port", "topics", b"topics", "version_max", b"version_max", "version_min", b"version_min", "ways_out", b"ways_out"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_bytes_max", b"blob_bytes_max", "blobs", b"blobs", "bytes", b"bytes", "epoch_id", b"epoch_id", "frame_bytes_max", b"frame_bytes_max", "hears_addresses", b"hears_addresses", "leaf_fingerprint", b"leaf_fingerprint", "logs", b"logs", "node_key", b"node_key", "nonce", b"nonce", "reads_numbers", b"reads_numbers", "software", b"software", "sync_port", b"sync_port", "topics", b"topics", "version_max", b"version_max", "version_min", b"version_min", "ways_out", b"ways_out"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -476,6 +480,7 @@ class Offers(_message.Message):
     CURSOR_COMMON_FIELD_NUMBER: _builtins.int
     FRESH_FIELD_NUMBER: _builtins.int
     ANSWERS_FIELD_NUMBER: _builtins.int
+    NUMBERS_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     cursor: _builtins.bytes
     """Opaque: "everything up to here is settled"; empty: a later page says it. Less so many leading
@@ -488,6 +493,12 @@ class Offers(_message.Message):
     """with it, all that was asked for with `ask_logs` is told"""
     @_builtins.property
     def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferedLog]: ...
+    @_builtins.property
+    def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """All logs of the page, to a side that `reads_numbers`: in place of `logs`, which then have the
+        names that are said in full, in the order of the page, and nothing else. docs/protocol.md has it.
+        """
+
     def __init__(
         self,
         *,
@@ -497,10 +508,11 @@ class Offers(_message.Message):
         cursor_common: _builtins.int = ...,
         fresh: _builtins.bool = ...,
         answers: _builtins.bool = ...,
+        numbers: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "cursor", b"cursor", "cursor_common", b"cursor_common", "fresh", b"fresh", "logs", b"logs", "page", b"page"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "cursor", b"cursor", "cursor_common", b"cursor_common", "fresh", b"fresh", "logs", b"logs", "numbers", b"numbers", "page", b"page"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
