@@ -204,7 +204,7 @@ class MachineWatch:
                 self._check_settled(store, covered, record)
 
     def _check_settled(self, store: CheckedStore, covered: Covered, record: LogRecord) -> None:
-        (own,) = store.database.records([record.log.key])
+        own = store.as_shown(store.database.records([record.log.key])[0])
         for run in record.runs:
             places = [(record.log.key, seq) for seq in unseen(own, run)]
             offered = run.blob_class

@@ -57,6 +57,13 @@ class CheckedStore(EmbeddedStore):
     def database(self) -> Database:
         return self._database
 
+    def as_shown(self, record: LogRecord | None) -> LogRecord | None:
+        """As sessions see it, also before the sweep was there: without what is due, and where
+        nothing else is held, with gaps closed between what was (design.md 4.7)."""
+        if record is None:
+            return None
+        return self.database.shown(record, due_through=self.database.time.due_through())
+
     def allow(self, capacity_bytes: int | None) -> None:
         """From now on so much may be stored, as when others give or take the disk's space."""
         self._disk._allocation = Allocation(capacity_bytes)

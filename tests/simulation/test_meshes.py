@@ -25,6 +25,10 @@ def test_every_seed_keeps_every_promise(batch: int) -> None:
             pytest.fail(str(look_into(seed, report)), pytrace=False)
 
 
+def test_gaps_between_what_is_due_are_closed_before_the_sweep_was_there() -> None:
+    assert not play(draw(50_607)).broken
+
+
 def test_a_seed_is_the_whole_run() -> None:
     """Also in another process, where strings hash otherwise and objects lie elsewhere."""
     runs = [

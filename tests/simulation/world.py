@@ -219,7 +219,7 @@ class World:
             f"{run.blob_class.name.lower()} blob {seq} of {record.log.author}"
             for key, record in holder.records().items()
             for run in (record.runs if key not in self.truth.crowded else ())
-            for seq in lacked(other, known.get(key), run)
+            for seq in lacked(other, other.as_shown(known.get(key)), run)
             if not self.truth.is_old(key, seq)
         ]
 
