@@ -198,11 +198,16 @@ class WantServer:
             size = min(self._frame_bytes, blob.size_bytes - self._part_offset)
             return ReadPart(blob, self._part_offset, size)
         parts: list[BlobPart] = []
+        highest: dict[tuple[int, int], int] = {}
         room_bytes = self._frame_bytes
         while queue.ready and len(parts) < FRAME_BLOBS_MAX:
             wanted, blob = queue.ready[0]
             if blob.data is None or (parts and len(blob.data) > room_bytes):
                 break
+            where = (wanted.page, wanted.place)
+            if highest.get(where, -1) >= blob.seq:  # It was asked for later than what is above it.
+                break
+            highest[where] = blob.seq
             room_bytes -= len(blob.data)
             parts.append(_part(wanted, blob, 0, blob.data))
             queue.ready.popleft()
