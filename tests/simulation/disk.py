@@ -7,6 +7,7 @@ import random
 
 from meshbox.storage.keyvalue import Family
 from meshbox.storage.memory import MemoryKeyValue
+from tests.simulation.loop import looked_at_s
 
 
 class SlowKeyValue(MemoryKeyValue):
@@ -32,6 +33,8 @@ class Disk:
 
     def __init__(self, rng: random.Random, start: MemoryKeyValue | None = None) -> None:
         self.sync_ms = SYNC_MS
+        self.looks_s = 0.0
+        """Seconds between the moments at which it is noticed that a sync is done; 0: always."""
         self._rng = rng
         self._image = start or MemoryKeyValue()
         self._failed = False
@@ -62,7 +65,10 @@ class Disk:
     def heal(self) -> bool:
         """It is as good as new; whether it had failed, and must be opened anew."""
         self.sync_ms = SYNC_MS
+        self.looks_s = 0.0
         return self._failed
 
     def sync_s(self) -> float:
-        return self._rng.uniform(*self.sync_ms) / 1_000
+        now_s = asyncio.get_running_loop().time()
+        done_s = now_s + self._rng.uniform(*self.sync_ms) / 1_000
+        return looked_at_s(done_s, every_s=self.looks_s) - now_s

@@ -25,7 +25,7 @@ from tests.simulation.machines import (
     SetsClock,
     SlowsDisk,
 )
-from tests.simulation.scenes import little_room, plots, strangers, way_out
+from tests.simulation.scenes import little_room, lively, plots, starved, strangers, way_out
 from tests.simulation.schedule import Ends, Event, Schedule
 from tests.simulation.traffic import Deposits, Harasses, Passes, Polls, Sweeps
 
@@ -64,6 +64,8 @@ class _Drawing:
         self._events += little_room(self._seed, nodes=self._nodes, end_s=self._end_s)
         self._events += strangers(self._seed, links=self._links)
         self._events += plots(self._seed, nodes=self._nodes, end_s=self._end_s)
+        self._events += lively(self._seed, nodes=self._nodes)
+        self._events += starved(self._seed, nodes=self._nodes, end_s=self._end_s)
         self._events.sort(key=lambda event: event.at_s)
         events = tuple(self._events)
         return Schedule(self._seed, self._nodes, self._links, events, way_out(self._seed))

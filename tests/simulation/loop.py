@@ -8,6 +8,7 @@ and can be ended with all that belongs to the same owner, as a process is.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
@@ -15,6 +16,11 @@ from typing import Any, Final
 
 RESOLUTION_S: Final = 1e-6
 """Seconds by which a callback may come early, for the sake of sums of fractions."""
+
+
+def looked_at_s(at_s: float, *, every_s: float) -> float:
+    """When somebody notices what happens `at_s` who looks every so many seconds; 0: always."""
+    return math.ceil(at_s / every_s) * every_s if every_s else at_s
 
 
 class Owner:

@@ -89,6 +89,28 @@ class SlowsDisk(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Starves(Event):
+    """The machine has so little time for the node that it looks for frames and syncs only every
+    `looks_s`, and finds at once what came since: as a loop does that is behind."""
+
+    node: int
+    looks_s: float
+    for_s: float
+
+    async def happen(self, world: World) -> None:
+        machine = world.machine(self.node)
+        links = world.network.links_of(machine.host)
+
+        def look(every_s: float) -> None:
+            machine.disk.looks_s = every_s
+            for link in links:
+                link.looks_s = every_s
+
+        look(self.looks_s)
+        world.later(self.for_s, lambda: look(0.0))
+
+
+@dataclass(frozen=True, slots=True)
 class Allows(Event):
     """From now on so much may be stored, whatever there is; None: no bound."""
 

@@ -18,7 +18,7 @@ from meshbox.core.address import Endpoint
 from meshbox.core.errors import PeerLost
 from meshbox.core.ids import NodeId
 from meshbox.sync.transport import Answer, FrameStream
-from tests.simulation.loop import RESOLUTION_S, Owner
+from tests.simulation.loop import RESOLUTION_S, Owner, looked_at_s
 
 NOTICED_S = 8.0
 """Seconds after which a silent peer is found to be gone."""
@@ -34,6 +34,8 @@ class Link:
 
     rng: random.Random
     delay_ms: tuple[float, float] = DELAY_MS
+    looks_s: float = 0.0
+    """Seconds between the moments at which an end looks what came; 0: it looks always."""
     up: bool = True
     frames_left: int | None = None
     """Frames that pass before it is cut."""
@@ -44,6 +46,10 @@ class Link:
 
     def delay_s(self) -> float:
         return self.rng.uniform(*self.delay_ms) / 1_000
+
+    def arrival_s(self, now_s: float) -> float:
+        """When a frame that is sent now is found."""
+        return looked_at_s(now_s + self.delay_s(), every_s=self.looks_s)
 
     def cut(self) -> None:
         """All its streams are reset; new ones may be made."""
@@ -66,6 +72,7 @@ class Link:
     def heal(self) -> None:
         """It is as good as new."""
         self.delay_ms = DELAY_MS
+        self.looks_s = 0.0
         self.frames_left = None
         self.come_up()
 
@@ -129,7 +136,7 @@ class _Way:
 
     def _send(self, frame: bytes | None) -> None:
         loop = asyncio.get_running_loop()
-        self._free_s = max(self._free_s, loop.time() + self._link.delay_s())
+        self._free_s = max(self._free_s, self._link.arrival_s(loop.time()))
         self._sent.append((self._free_s, frame))
         loop.call_at(self._free_s, self.flow)
 
@@ -220,12 +227,15 @@ class Network:
         """Frames that ever arrived."""
         return sum(link.frames for link in self.links.values())
 
+    def links_of(self, host: Host) -> list[Link]:
+        """Those of a host that anything ever passed."""
+        return [link for ends, link in self.links.items() if host.name in ends]
+
     def unplug(self, host: Host) -> None:
         """All streams of a host are reset, and it listens no more."""
         host.listening = None
-        for ends, link in self.links.items():
-            if host.name in ends:
-                link.cut()
+        for link in self.links_of(host):
+            link.cut()
 
 
 class SimulatedTransport:

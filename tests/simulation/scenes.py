@@ -5,6 +5,8 @@
 - Strangers: two that hold the same logs but for a few pages of them meet for the first time, and
   are cut while what differs is told.
 - Plots: strangers break a rule that takes more than a speech, and some of them together.
+- Starved: some nodes have little time, and find at once what came meanwhile.
+- Lively: some nodes all know each other, and at each of them phones write all the time.
 - A way out: all but the first have that one as their internet mailbox, and share the way there.
 """
 
@@ -12,11 +14,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Final
 
 from meshbox.core.ranges import SeqRanges
 from tests.simulation.links import Cuts, Leaves, Meets
-from tests.simulation.machines import Allows
+from tests.simulation.machines import Allows, Starves
 from tests.simulation.schedule import Ends, Event
 from tests.simulation.traffic import Deceives, Deposits, Polls
 
@@ -28,7 +31,11 @@ STRANGERS: Final = 0.1
 """How many of the seeds have two strangers."""
 PLOTTED: Final = 0.25
 """How many of the seeds have a node with plots against it."""
-
+LOOKS_S: Final = (0.02, 0.05, 0.2, 0.5)
+STARVED: Final = 0.25
+"""How many of the seeds have nodes with little time."""
+LIVELY: Final = 0.15
+"""How many of the seeds have phones that write all the time."""
 WAY_OUT: Final = 0.2
 """How many of the seeds have a way out that is shared."""
 
@@ -85,3 +92,37 @@ def plots(seed: int, *, nodes: int, end_s: float) -> list[Event]:
     node = rng.randrange(nodes)
     times_s = [round(rng.uniform(0, end_s), 3) for _ in range(rng.randint(1, 4))]
     return [Deceives(at_s, node, rng.randrange(10_000)) for at_s in times_s]
+
+
+def starved(seed: int, *, nodes: int, end_s: float) -> list[Event]:
+    """Some nodes that look only now and then, for a while; most often at the same moments."""
+    rng = random.Random(f"starved {seed}")
+    if rng.random() >= STARVED:
+        return []
+    looks_s = rng.choice(LOOKS_S)
+    return [
+        Starves(round(rng.uniform(0, end_s / 2), 3), node, looks_s, round(rng.uniform(1, end_s), 3))
+        for node in rng.sample(range(nodes), rng.randint(1, nodes))
+    ]
+
+
+def lively(seed: int, *, nodes: int) -> list[Event]:
+    """Up to four nodes that all know each other, at each of which two phones write, for a second
+    or several; they may have little time for that."""
+    rng = random.Random(f"lively {seed}")
+    if rng.random() >= LIVELY:
+        return []
+    among = rng.sample(range(nodes), min(nodes, 4))
+    events: list[Event] = [Meets(0.0, pair) for pair in combinations(among, 2)]
+    if rng.random() < 0.7:
+        looks_s = rng.choice(LOOKS_S)
+        events += (Starves(0.5, node, looks_s, 10.0) for node in among)
+    written = dict.fromkeys(((node, phone) for node in among for phone in range(2)), 0)
+    at_s, pause_s = 1.0, rng.choice((0.002, 0.01, 0.05))
+    for _ in range(rng.randint(20, 80)):
+        node, phone = rng.choice(list(written))
+        one = SeqRanges.single(written[node, phone])
+        written[node, phone] += 1
+        events.append(Deposits(round(at_s, 3), node, 60 + 2 * node + phone, one))
+        at_s += rng.uniform(0, 2 * pause_s)
+    return events

@@ -48,6 +48,7 @@ SMALL: Final[dict[str, object]] = {
     "LOGS_A_TURN": 2,
     "SYMBOLS_FIRST": 2,
     "SYMBOLS_SECOND": 5,
+    "RELAYS_VAIN": 1,
     "_OVERLAPPING_BYTES_MAX": KIB // 2,
     "SEQS_MAX": {Lane.FRESH: 6, Lane.FEED: 20, Lane.BULK: 6},
     "BYTES_MAX": {Lane.FRESH: 2 * KIB, Lane.FEED: 8 * KIB, Lane.BULK: 8 * KIB},

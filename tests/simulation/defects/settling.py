@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from meshbox.core.ranges import EMPTY, SeqRanges
@@ -16,6 +17,7 @@ from meshbox.core.session.reading import FeedReader
 from meshbox.core.session.relaying import Relaying
 from meshbox.core.session.sending import FeedSender
 from meshbox.core.wants import WantLedger
+from meshbox.sync.ordering import CommitOrder
 from tests.simulation.planting import Defects
 
 SETTLING: Final = Defects()
@@ -127,3 +129,20 @@ def _(logs_read: Any) -> Any:
         return effects
 
     return early
+
+
+@SETTLING.defect("a commit overtakes one that waits for another", CommitOrder, "run")
+def _(_: Any) -> Any:
+    async def overtaking(self: Any, commit: Any, *, alone: bool) -> Any:
+        under_way = self.__dict__.setdefault("under_way", {})
+        mine = asyncio.Event()
+        before = [done for done, was_alone in under_way.items() if alone or was_alone]
+        under_way[mine] = alone
+        try:
+            await asyncio.gather(*(done.wait() for done in before))
+            return await commit()
+        finally:
+            del under_way[mine]
+            mine.set()
+
+    return overtaking
