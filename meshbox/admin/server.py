@@ -30,9 +30,10 @@ from meshbox.admin import inventory, metrics, status
 from meshbox.admin.readiness import readiness
 from meshbox.admin.sources import Sources
 from meshbox.core.address import is_loopback, parse_endpoint
-from meshbox.core.errors import CallerError, InvalidAddress, MeshboxError
+from meshbox.core.errors import AdminHost, AdminRequest, InvalidAddress, MeshboxError
 from meshbox.core.ids import parse_topic
 from meshbox.mailbox import sweeping
+from meshbox.wire.statuses import STATUSES
 
 SWEEP_SCHEMA: Final = "meshbox.sweep/1"
 
@@ -85,7 +86,7 @@ class AdminServer:
 
     async def _run(self, routes: Sequence[web.RouteDef], middlewares: list[Any]) -> web.AppRunner:
         app = web.Application(
-            middlewares=[*middlewares, _errors_as_json], client_max_size=_REQUEST_BYTES_MAX
+            middlewares=[_errors_as_json, *middlewares], client_max_size=_REQUEST_BYTES_MAX
         )
         app.add_routes(routes)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S)
@@ -137,7 +138,7 @@ class AdminServer:
 async def _from_this_machine(request: web.Request, handler: Handler) -> web.StreamResponse:
     if _names_loopback(request.host):
         return await handler(request)
-    return _error("admin.host", "the Host header must name this machine", status_code=403)
+    raise AdminHost("the Host header must name this machine")
 
 
 @web.middleware
@@ -145,10 +146,10 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     except MeshboxError as error:
-        code = 400 if isinstance(error, CallerError) else 503
-        return _error(error.code, error.message, hint=error.hint, status_code=code)
+        return _error(error, status_code=STATUSES[error.code].http)
     except web.HTTPException as error:
-        return _error("admin.request", error.reason, status_code=error.status)
+        # Its own status is the more exact one: 405 beside 404.
+        return _error(AdminRequest(error.reason), status_code=error.status)
 
 
 def _names_loopback(host: str) -> bool:
@@ -168,6 +169,7 @@ def _json(document: msgspec.Struct, *, status_code: int = 200) -> web.Response:
     return web.Response(body=body, status=status_code, content_type="application/json")
 
 
-def _error(code: str, message: str, *, hint: str | None = None, status_code: int) -> web.Response:
-    body = msgspec.json.encode({"error": code, "message": message, "hint": hint})
+def _error(error: MeshboxError, *, status_code: int) -> web.Response:
+    fault = {"error": error.code, "message": error.message, "hint": error.hint}
+    body = msgspec.json.encode(fault)
     return web.Response(body=body, status=status_code, content_type="application/json")

@@ -23,12 +23,6 @@ EXIT_INTERRUPTED: Final = 130
 TRACEBACK_VARIABLE: Final = "MESHBOX_TRACEBACK"
 
 
-class WrongUse(CallerError):
-    """A command, option or argument that there is not."""
-
-    code = "usage.wrong"
-
-
 def report(error: BaseException) -> int:
     """Tells of `error` on standard error; the exit status that it means."""
     if os.environ.get(TRACEBACK_VARIABLE):

@@ -26,7 +26,8 @@ from meshbox.cli import (
     store,
     sweep,
 )
-from meshbox.cli.faults import EXIT_FAILED, EXIT_WRONG_USE, WrongUse, report
+from meshbox.cli.faults import EXIT_FAILED, EXIT_WRONG_USE, report
+from meshbox.core.errors import WrongUse
 from meshbox.node.release import VERSION
 
 # Without markup typer does not load rich, which takes as long as everything else.
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status_code = app(arguments, prog_name="meshbox", standalone_mode=False)
     except typer.TyperException as error:
-        return report(WrongUse(error.format_message().rstrip("."), hint="see meshbox --help"))
+        return report(WrongUse(error.format_message().rstrip(".")))
     except typer.Abort:
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 - the last one who can tell of it

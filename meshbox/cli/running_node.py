@@ -17,8 +17,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from meshbox.cli.faults import WrongUse
-from meshbox.core.errors import CallerError, MeshboxError, NotRunning, WorldError
+from meshbox.core.errors import CallerError, MeshboxError, NotRunning, WorldError, WrongUse
 
 DataDir = Annotated[
     str | None,
@@ -124,7 +123,7 @@ def _document(status: int, body: bytes, where: str) -> dict[str, Any]:
         raise NotRunning(f"what answers at {where} is no meshbox node")
     if status == http.client.OK:
         return document
-    fault = RemoteRefusal if status == http.client.BAD_REQUEST else RemoteError
+    fault = RemoteRefusal if status < http.client.INTERNAL_SERVER_ERROR else RemoteError
     raise fault(
         str(document.get("error", MeshboxError.code)),
         str(document.get("message", "the node gave no reason")),

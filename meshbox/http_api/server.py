@@ -24,7 +24,6 @@ from meshbox.http_api.blips import BlipsApi
 from meshbox.http_api.blobs import BlobsApi
 from meshbox.http_api.connection import Connection
 from meshbox.http_api.cors import CORS_HEADERS, PREFLIGHT_HEADERS
-from meshbox.http_api.errors import status_of
 from meshbox.http_api.exchange import JSON, Answer, Exchange, Route
 from meshbox.http_api.health import HealthApi
 from meshbox.http_api.live_connections import LiveConnections
@@ -35,6 +34,7 @@ from meshbox.http_api.request import Request
 from meshbox.http_api.responses import PLAIN_TEXT, TEXT, Encoder, Response, header_lines
 from meshbox.http_api.settings import Generation, HttpSettings
 from meshbox.mailbox.mailbox import Mailbox
+from meshbox.wire.statuses import STATUSES
 
 RETRY_AFTER_S: Final = "1"
 
@@ -48,7 +48,7 @@ _NOT_FOUND: Final = Response(404, _EMPTY)
 _TRY_AGAIN: Final = header_lines(
     *CORS_HEADERS, ("content-type", TEXT), ("retry-after", RETRY_AFTER_S)
 )
-_BUG: Final = Response(500, PLAIN_TEXT, b"internal error\n")
+_BUG: Final = Response(STATUSES[MeshboxError.code].http, PLAIN_TEXT, b"internal error\n")
 _ALLOWED: Final = {"GET": ("GET", "HEAD"), "POST": ("POST",)}
 
 _OTHER: Final = "other"
@@ -207,4 +207,4 @@ def _response(answer: Answer) -> Response:
 
 def _refusal(error: MeshboxError) -> Response:
     headers = _TRY_AGAIN if isinstance(error, WorldError) else PLAIN_TEXT
-    return Response(status_of(error), headers, f"{error.message}\n".encode())
+    return Response(STATUSES[error.code].http, headers, f"{error}\n".encode())

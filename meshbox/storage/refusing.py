@@ -24,7 +24,4 @@ def refuse_pushed(
         if outcomes[at] is not Outcome.EXPIRED and seq in pushed.get(key, ()):
             outcomes[at] = Outcome.REFUSED
     if whole and Outcome.REFUSED in outcomes:
-        raise TooManyRanges(
-            f"the log would be in more than {LOG_RANGES_MAX} pieces",
-            hint="fill the gaps of the log first",
-        )
+        raise TooManyRanges(f"the log would be in more than {LOG_RANGES_MAX} pieces")

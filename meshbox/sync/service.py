@@ -227,9 +227,9 @@ class SyncService:
         if self._runners:
             await asyncio.wait(self._runners.values(), timeout=STOP_S)
 
-    async def _answer(self, stream: FrameStream) -> None:
-        """The answering side of a session."""
-        await self._run(stream, dialled=None, at=None)
+    async def _answer(self, stream: FrameStream) -> str | None:
+        """The answering side of a session; the reason for which it ended."""
+        return (await self._run(stream, dialled=None, at=None)).reason
 
     async def _dialled(self, stream: FrameStream, peer: NodeId, at: Endpoint) -> SessionRunner:
         """The dialling side."""

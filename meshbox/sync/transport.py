@@ -25,6 +25,7 @@ from meshbox.core.ids import NodeId
 from meshbox.core.limits import FRAME_BYTES_LIMIT, SYNC_STREAMS_MAX, SYNC_WINDOW_BYTES
 from meshbox.identity.certificate import LEAF_NAME, leaf, trust_anchor
 from meshbox.identity.key import Identity
+from meshbox.wire.statuses import STATUSES
 from meshbox.wire.v1.sync_pb2 import DESCRIPTOR
 
 KEEPALIVE_MS: Final = 5_000
@@ -174,8 +175,9 @@ class ClientStream:
             await self._call.done_writing()
 
 
-Answer = Callable[[FrameStream], Awaitable[None]]
-"""Called for every stream that is dialled, which ends when it returns."""
+Answer = Callable[[FrameStream], Awaitable[str | None]]
+"""Called for every stream that is dialled, which ends when it returns: the code of the fault that
+ended it, if one did."""
 
 
 class Transport(Protocol):
@@ -214,7 +216,10 @@ class GrpcTransport:
         """See `Transport`."""
 
         async def session(_: Any, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-            await answer(ServerStream(context))
+            code = await answer(ServerStream(context))
+            if code is not None:
+                context.set_code(grpc.StatusCode[STATUSES[code].grpc])
+                context.set_details(code)
 
         server = grpc.aio.server(options=_SERVER, maximum_concurrent_rpcs=SYNC_STREAMS_MAX)
         handlers: dict[str, Any] = {_METHOD: grpc.stream_stream_rpc_method_handler(session)}

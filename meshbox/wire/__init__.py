@@ -3,5 +3,5 @@ APIs.
 
 Knows every bound of what comes in. Must not know what a frame or a body means now.
 Others use `decoding`, `encoding`, `json_base64`, `json_logs`, `json_media`, `json_messages`,
-`json_server`, `v1.sync_pb2`.
+`json_server`, `statuses`, `v1.sync_pb2`.
 """

@@ -20,7 +20,7 @@ import random
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -44,7 +44,7 @@ from meshbox.node.loop_watch import LoopWatch
 from meshbox.node.opening import Opened, open_folder
 from meshbox.storage.interface import Deposit, NewBlob
 from meshbox.sync.service import SyncService
-from meshbox.sync.transport import FrameStream, GrpcTransport
+from meshbox.sync.transport import Answer, FrameStream, GrpcTransport
 from meshbox.wire.v1 import sync_pb2 as pb
 from scripts.benchmarks.loop import run
 from scripts.benchmarks.requests import logs
@@ -95,11 +95,9 @@ class CountedTransport:
     def leaf_fingerprint(self) -> bytes:
         return self._transport.leaf_fingerprint
 
-    async def listen(
-        self, answer: Callable[[FrameStream], Awaitable[None]], endpoint: Endpoint
-    ) -> Endpoint:
-        async def counted(stream: FrameStream) -> None:
-            await answer(CountedStream(stream, self.counts))
+    async def listen(self, answer: Answer, endpoint: Endpoint) -> Endpoint:
+        async def counted(stream: FrameStream) -> str | None:
+            return await answer(CountedStream(stream, self.counts))
 
         return await self._transport.listen(counted, endpoint)
 

@@ -91,7 +91,7 @@ async def test_only_the_control_socket_sweeps(
 async def test_faults_are_json(store: EmbeddedStore, tmp_path: Path) -> None:
     async with serving(store, tmp_path) as (control, admin):
         code, fault = await get(control, "/api/inventory?topic=a:b")
-        assert (code, fault["error"]) == (400, "id.invalid")
+        assert (code, fault["error"]) == (422, "id.invalid")
         assert (await get(admin, "/api/none"))[0] == 404
         async with admin.post("/api/status") as response:
             assert response.status == 405

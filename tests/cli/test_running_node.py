@@ -85,4 +85,4 @@ def test_the_node_s_own_fault_is_handed_on(node: RunningNode) -> None:
     bad = node.command("inventory", "--topic", "a:b")
     assert (bad.status, bad.err.split(" ")[1]) == (2, "error[id.invalid]:")
     no_sweep = meshbox("sweep", "--admin", node.url("admin"))
-    assert (no_sweep.status, no_sweep.err.split(" ")[1]) == (1, "error[admin.request]:")
+    assert (no_sweep.status, no_sweep.err.split(" ")[1]) == (2, "error[admin.request]:")

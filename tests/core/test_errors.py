@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from meshbox.core import errors
 from meshbox.core.errors import MeshboxError
 
@@ -28,12 +30,22 @@ def test_each_names_who_is_at_fault() -> None:
 
 
 def test_the_hint_follows_the_message() -> None:
-    assert str(errors.StoreBusy("too much waits")) == "too much waits"
+    assert str(MeshboxError("too much waits")) == "too much waits"
     assert errors.StoreBusy("too much waits").args == ("too much waits",)
     assert str(errors.StoreFull("no room", hint="free some")) == "no room (free some)"
 
 
+@pytest.mark.parametrize("fault", faults(), ids=lambda fault: fault.code)
+def test_without_a_hint_of_its_place_the_code_says_what_to_do(fault: type[MeshboxError]) -> None:
+    assert "advice" in vars(fault)
+    assert not fault.advice[0].isupper()
+    assert not fault.advice.endswith(".")
+    refused = errors.ServerRefused("it happened", path="/", status=500)
+    it = refused if fault is errors.ServerRefused else fault("it happened")
+    assert str(it) == f"it happened ({fault.advice})"
+
+
 def test_a_refusal_says_what_a_server_said() -> None:
     refused = errors.ServerRefused("busy", path="/store", status=503, retry_after_s=1.5)
-    assert (refused.message, str(refused)) == ("busy", "busy")
+    assert (refused.message, str(refused)) == ("busy", f"busy ({refused.advice})")
     assert (refused.path, refused.status, refused.retry_after_s) == ("/store", 503, 1.5)

@@ -87,7 +87,9 @@ async def test_troubles_are_warned_of_until_the_network_changes() -> None:
     told, warnings = Told(), dict[str, str]()
     heard = finding(told, warnings)._heard
     await heard(Troubled(DiscoveryFailed("no multicast")))
-    assert warnings == {"discovery": "no multicast"}
+    assert warnings == {
+        "discovery": "no multicast (free UDP port 5353, or use --no-mdns and --peer)"
+    }
     await heard(NetworkChanged(("10.0.0.2",)))
     assert warnings == {}
     assert told.events == ["discovery.troubled", "network.changed"]
