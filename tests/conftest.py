@@ -22,6 +22,7 @@ from scripts.clusters.cluster import Cluster
 from scripts.clusters.faults import ClusterImpossible
 from scripts.tortures.preloading import compile_journal
 from tests import cassandra
+from tests.lab import require_lab
 
 # Machines are shared: how long one example took says nothing about the code.
 settings.register_profile(
@@ -41,6 +42,8 @@ settings.register_profile(
     database=None,
     phases=[Phase.explicit, Phase.generate],
 )
+# For who waits: what few examples do not find is left to the whole.
+settings.register_profile("fast", settings.get_profile("meshbox"), max_examples=10)
 settings.load_profile("meshbox")
 
 
@@ -84,6 +87,12 @@ def cassandra_keyspace(cassandra_cluster: Cluster) -> Iterator[Access]:
         threads.submit(lambda: asyncio.run(cassandra.create(access))).result()
     yield access
     asyncio.run(cassandra.drop(access))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("lab"):
+        require_lab()
 
 
 REQUIRE_ALL = bool(os.environ.get("MESHBOX_TEST_REQUIRE_ALL"))

@@ -29,6 +29,8 @@ from scripts.demo_steps.telling import Report, listed, spoken
 from tests.lab import require_lab
 from tests.node.processes import clean_environment
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "scripts/demo"
 DEMO_S_MAX = 100.0

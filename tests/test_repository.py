@@ -237,6 +237,37 @@ def test_a_skip_fails_where_all_tests_are_required(tmp_path: Path, body: str, ou
     assert (finished.returncode == 0) == ("xfailed" in outcome)
 
 
+def test_tests_that_need_a_lab_say_so() -> None:
+    """Or `scripts/test --fast` would need root."""
+    fast = re.search(r"--ignore=tests/\{([\w,]+)\}", (ROOT / "scripts/test").read_text("utf-8"))
+    assert fast, "scripts/test names the folders that --fast leaves out"
+    not_fast = fast[1].split(",")
+    offences = [
+        f"{path.relative_to(ROOT)}: {test.name}"
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        if not {"pytest.mark.lab", "pytest.mark.slow", "pytest.mark.xdist_group"}
+        & marks_of(tree(path))
+        if path.relative_to(ROOT / "tests").parts[0] not in not_fast
+        for test in tree(path).body
+        if isinstance(test, ast.FunctionDef | ast.AsyncFunctionDef)
+        and test.name.startswith("test_")
+        and any(isinstance(node, ast.Name) and node.id == "Lab" for node in ast.walk(test))
+        and "pytest.mark.lab" not in map(ast.unparse, test.decorator_list)
+    ]
+    assert offences == []
+
+
+def marks_of(module: ast.Module) -> set[str]:
+    """What all tests of a file are marked with, as written."""
+    return {
+        ast.unparse(node)
+        for statement in module.body
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "pytestmark"
+        for node in ast.walk(statement.value)
+        if isinstance(node, ast.Attribute)
+    }
+
+
 def test_each_decision_has_a_number_of_its_own() -> None:
     numbers = [path.name.split("-")[0] for path in sorted((ROOT / "docs/adr").glob("0*.md"))]
     assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]

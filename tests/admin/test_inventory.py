@@ -19,6 +19,7 @@ from meshbox.storage.memory import MemoryKeyValue
 from tests.clocks import ManualClock
 from tests.contract.material import DAY_MS, HOUR_MS, VERIFIED, blob, log_of, put
 from tests.mailbox.stores import opened_store
+from tests.searching import examples
 
 Content = tuple[str, int, bytes]
 
@@ -38,7 +39,7 @@ async def holding(contents: Sequence[Content]) -> AsyncIterator[EmbeddedStore]:
 
 
 @given(contents, contents, st.randoms())
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 async def test_digests_are_equal_when_the_blobs_are(
     left: list[Content], right: list[Content], random: object
 ) -> None:

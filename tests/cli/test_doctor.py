@@ -13,7 +13,6 @@ import pytest
 
 from scripts.lines.lab import Lab
 from tests.interop.avahi import avahi_on
-from tests.lab import require_lab
 from tests.node.processes import MESHBOX, RunningNode, clean_environment, meshbox
 
 PORTS_OFF = ("--http", "off", "--https", "off", "--sync", "off", "--admin", "off")
@@ -70,8 +69,8 @@ def doctor_on(lab: Lab, folder: Path) -> tuple[int, dict[str, dict[str, Any]]]:
     return done.returncode, by_name(json.loads(done.stdout))
 
 
+@pytest.mark.lab
 def test_an_avahi_that_shares_the_port_is_named_and_may_stay(tmp_path: Path) -> None:
-    require_lab()
     with Lab(machines=1) as lab, avahi_on(lab, lab.machines[0], tmp_path):
         status, checks = doctor_on(lab, tmp_path)
     assert (checks["mdns-port"]["state"], checks["multicast.eth0"]["state"]) == ("ok", "ok")
@@ -80,8 +79,8 @@ def test_an_avahi_that_shares_the_port_is_named_and_may_stay(tmp_path: Path) -> 
     assert status == 0
 
 
+@pytest.mark.lab
 def test_an_avahi_that_keeps_the_port_to_itself_is_found(tmp_path: Path) -> None:
-    require_lab()
     alone = "disallow-other-stacks=yes"
     with Lab(machines=1) as lab, avahi_on(lab, lab.machines[0], tmp_path, alone):
         status, checks = doctor_on(lab, tmp_path)
@@ -105,9 +104,9 @@ NFTABLES_CLOSED = (
 )
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("rules", [IPTABLES, NFTABLES, NFTABLES_CLOSED])
 def test_a_firewall_that_eats_mdns_is_found(tmp_path: Path, rules: tuple[str, ...]) -> None:
-    require_lab()
     command = rules[0].split()[0]
     if shutil.which(command) is None:
         pytest.skip(f"needs the command {command}")

@@ -41,6 +41,7 @@ from tests.contract.material import (
     turns,
     whole_feed,
 )
+from tests.searching import examples
 
 FLOOR_MS = RETENTION_MAX_MS + FORGET_FLOOR_MS
 LOGS = [log_of(f"{at:03}") for at in range(2 * SWEEP_LOGS_MAX + 10)]
@@ -312,7 +313,7 @@ steps = st.lists(
 
 
 @given(steps)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_nothing_goes_round_between_two_nodes_that_forget_at_different_times(
     chosen: list[tuple[object, ...]],
 ) -> None:

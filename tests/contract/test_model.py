@@ -37,6 +37,7 @@ from tests.contract.material import (
     whole_feed,
 )
 from tests.contract.model import StoreModel
+from tests.searching import examples
 
 LOGS = [log_of("a"), log_of("b"), log_of("a", topic="other")]
 RANGES_MAX = 6
@@ -232,7 +233,7 @@ def few_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_memory_against_the_model() -> None:
     run_state_machine_as_test(
-        StoreMachine, settings=settings(max_examples=60, stateful_step_count=30)
+        StoreMachine, settings=settings(max_examples=examples(60), stateful_step_count=30)
     )
 
 
@@ -244,7 +245,9 @@ def test_rocksdb_against_the_model(tmp_path: Path) -> None:
     run_state_machine_as_test(
         RocksMachine,
         # What fails here and not in memory is found faster by reading than by shrinking.
-        settings=settings(max_examples=8, stateful_step_count=20, phases=[Phase.generate]),
+        settings=settings(
+            max_examples=examples(8), stateful_step_count=20, phases=[Phase.generate]
+        ),
     )
 
 

@@ -12,7 +12,6 @@ from meshbox.core.errors import DiscoveryFailed
 from meshbox.discovery.echo import listen_for_echo
 from meshbox.discovery.interfaces import Interface, choose, read_interfaces
 from scripts.lines.lab import Lab
-from tests.lab import require_lab
 
 LISTENER = """
 import asyncio
@@ -49,8 +48,8 @@ async def test_an_interface_that_is_not_there_is_a_clear_fault() -> None:
         await listen_for_echo(replace(loopback(), name="absent", index=2**30))
 
 
+@pytest.mark.lab
 def test_whoever_speaks_on_the_wire_is_a_neighbour() -> None:
-    require_lab()
     with Lab(machines=2) as lab:
         here, there = lab.machines
 

@@ -16,20 +16,14 @@ import pytest
 
 from meshbox.core.ids import NodeId, node_id_of
 from scripts.lines.lab import Lab
-from tests.lab import require_lab
 
-pytestmark = pytest.mark.usefixtures("_needs_lab")
+pytestmark = pytest.mark.lab
 
 ROOT = Path(__file__).parents[2]
 SPEAKER = ROOT / "tests" / "discovery" / "speaker.py"
 IDS = [node_id_of(bytes([i]) * 32) for i in range(4)]
 
 Line = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def _needs_lab() -> None:
-    require_lab()
 
 
 @pytest.fixture

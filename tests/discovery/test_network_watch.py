@@ -10,7 +10,6 @@ import pytest
 from meshbox.discovery import network_watch
 from meshbox.discovery.network_watch import watch_network
 from scripts.lines.lab import Lab
-from tests.lab import require_lab
 
 WATCHER = """
 import asyncio
@@ -95,8 +94,8 @@ async def test_it_ends_when_told_so_in_any_turn_after_news(
         assert watching.cancelled()
 
 
+@pytest.mark.lab
 def test_the_kernel_tells_of_addresses_and_links() -> None:
-    require_lab()
     with Lab(machines=1) as lab:
         machine = lab.machines[0]
         watcher = lab.run(

@@ -6,9 +6,10 @@ import ipaddress
 import subprocess
 import sys
 
+import pytest
+
 from meshbox.discovery.routes import read_networks, source_address
 from scripts.lines.lab import Lab
-from tests.lab import require_lab
 
 READER = """
 from meshbox.discovery.routes import read_networks, read_routes
@@ -16,8 +17,8 @@ print(*sorted(read_routes()))
 """
 
 
+@pytest.mark.lab
 def test_the_ways_out_are_those_of_the_kernel() -> None:
-    require_lab()
     with Lab(machines=1) as lab:
         machine = lab.machines[0]
 

@@ -17,6 +17,7 @@ from meshbox.http_api.connection import Connection
 from meshbox.mailbox.deposit import ClientBlob
 from meshbox.storage.embedded.store import EmbeddedStore
 from tests.http_api.serving import JSON_HEADERS, RawClient, Service, json_post, opened, serving
+from tests.searching import examples
 
 FOREVER_MS = 3_600_000
 SHORT_MS = 150
@@ -372,7 +373,7 @@ requests_like = st.lists(st.sampled_from(pieces_of_http) | st.binary(max_size=5)
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(requests_like | st.binary(max_size=200))
 @example(HEALTH[:-2] + b"upgrade: websocket\r\nconnection: upgrade\r\n\r\n" + b"\xff\xff\r\n\r\n")
 @example(json_post("/blips/get", b"{", more="upgrade: websocket\r\nconnection: upgrade\r\n"))
@@ -414,7 +415,7 @@ PATHS = [
 ]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(PATHS), json_like), max_size=8))
 def test_any_json_is_answered(bodies: list[tuple[str, object]]) -> None:
     async def run() -> None:

@@ -44,6 +44,7 @@ from tests.clocks import ManualClock
 from tests.contract.material import DAY_MS
 from tests.mailbox.asking import fetch
 from tests.mailbox.stores import NODE_KEY, new_key_value, opened_store
+from tests.searching import examples
 
 T = TypeVar("T")
 
@@ -290,5 +291,5 @@ def test_what_the_apps_conclude_is_true(
     monkeypatch.setattr(Conversation, "engine", engine)
     monkeypatch.setattr(inventory, "LOG_RANGES_EMPTY_MAX", LOG_RANGES_MAX)
     run_state_machine_as_test(
-        Conversation, settings=settings(max_examples=histories, stateful_step_count=25)
+        Conversation, settings=settings(max_examples=examples(histories), stateful_step_count=25)
     )

@@ -28,6 +28,8 @@ from meshbox.node.settings import resolve
 from tests.node.processes import RunningNode
 from tests.node.test_node import until
 
+pytestmark = pytest.mark.slow
+
 A, B = NodeId("A" * 43), NodeId("B" * 42 + "A")
 AT = (Endpoint("10.0.0.1", 3001),)
 PEER = Peer(node_id=B, endpoints=AT, protocol=1)

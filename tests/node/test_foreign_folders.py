@@ -17,6 +17,8 @@ from meshbox.storage.keyvalue import Family
 from meshbox.storage.rocksdb import open_rocksdb
 from tests.node.processes import Finished, meshbox, start_node
 
+pytestmark = pytest.mark.slow
+
 
 def newer_schema(folder: Path) -> None:
     async def change() -> None:

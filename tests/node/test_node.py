@@ -26,6 +26,8 @@ from meshbox.identity.tls import client_context
 from tests.identity.authority import Authority
 from tests.node.processes import FREE_PORTS, MESHBOX, RunningNode, clean_environment, meshbox
 
+pytestmark = pytest.mark.slow
+
 DAY_MS = 86_400_000
 ADDRESSES = ("http", "https", "sync", "admin")
 
