@@ -1,23 +1,20 @@
 """How a command talks to a running node: its control socket, or the URL of its admin listener.
 
 Without libraries beyond the standard one: a container's health check runs one of these every few
-seconds.
+seconds. Every command imports this, for its options: what talks is loaded when there is to be talk.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
-import socket
 import urllib.parse
 from collections.abc import Mapping
-from pathlib import Path
+from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import typer
 
-from meshbox.core.errors import CallerError, MeshboxError, NotRunning, WorldError, WrongUse
+from meshbox.core.errors import CallerError, MeshboxError, NotRunning, WorldError
 
 DataDir = Annotated[
     str | None,
@@ -36,8 +33,6 @@ ANSWER_TIMEOUT_S: Final = 10.0
 
 WORK_TIMEOUT_S: Final = 600.0
 """Seconds for an answer that reads or frees everything that is stored."""
-
-_CONNECT_TIMEOUT_S: Final = 5.0
 
 
 class RemoteError(WorldError):
@@ -66,11 +61,15 @@ def ask(
     timeout_s: float = ANSWER_TIMEOUT_S,
 ) -> dict[str, Any]:
     """The document with which the node answers. `NotRunning` when none does."""
+    import http.client
+
+    from meshbox.cli.admin_connection import CONNECT_TIMEOUT_S, connection_to
+
     if query:
         path += "?" + urllib.parse.urlencode(query)
-    connection, where = _connection(data_dir, admin)
+    connection, where = connection_to(data_dir=data_dir, admin=admin)
     try:
-        connection.timeout = _CONNECT_TIMEOUT_S
+        connection.timeout = CONNECT_TIMEOUT_S
         connection.connect()
         assert connection.sock is not None
         connection.sock.settimeout(timeout_s)
@@ -84,36 +83,6 @@ def ask(
     return _document(response.status, body, where)
 
 
-def _connection(data_dir: str | None, admin: str | None) -> tuple[http.client.HTTPConnection, str]:
-    if admin is None:
-        from meshbox.node.data_folder import CONTROL_SOCKET_NAME
-        from meshbox.node.settings import locate_data_dir
-
-        folder = locate_data_dir(data_dir, os.environ)
-        return _ControlConnection(folder / CONTROL_SOCKET_NAME), str(folder)
-    if data_dir is not None:
-        raise WrongUse("--data-dir and --admin name two nodes", hint="use one of them")
-    try:
-        url = urllib.parse.urlsplit(admin)
-        host, port = url.hostname, url.port
-    except ValueError as error:
-        raise WrongUse(f"--admin: {admin!r} is not a URL: {error}") from error
-    if url.scheme != "http" or not host or url.path not in ("", "/"):
-        raise WrongUse(f"--admin: {admin!r} is not a URL such as http://127.0.0.1:3002")
-    return http.client.HTTPConnection(host, port or 80), admin
-
-
-class _ControlConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost")
-        self._path = path
-
-    def connect(self) -> None:
-        from meshbox.admin.control_socket import connect
-
-        self.sock = connect(self._path, self.timeout or _CONNECT_TIMEOUT_S)
-
-
 def _document(status: int, body: bytes, where: str) -> dict[str, Any]:
     try:
         document = json.loads(body)
@@ -121,9 +90,9 @@ def _document(status: int, body: bytes, where: str) -> dict[str, Any]:
         document = None
     if not isinstance(document, dict):
         raise NotRunning(f"what answers at {where} is no meshbox node")
-    if status == http.client.OK:
+    if status == HTTPStatus.OK:
         return document
-    fault = RemoteRefusal if status < http.client.INTERNAL_SERVER_ERROR else RemoteError
+    fault = RemoteRefusal if status < HTTPStatus.INTERNAL_SERVER_ERROR else RemoteError
     raise fault(
         str(document.get("error", MeshboxError.code)),
         str(document.get("message", "the node gave no reason")),
@@ -134,6 +103,6 @@ def _document(status: int, body: bytes, where: str) -> dict[str, Any]:
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError | ConnectionRefusedError):
         return "start it with meshbox run, or name another with --data-dir or --admin"
-    if isinstance(error, socket.timeout | TimeoutError):
+    if isinstance(error, TimeoutError):
         return "it is too busy to answer"
     return str(error) or type(error).__name__

@@ -6,7 +6,6 @@ Knows both kinds; what is done with each is elsewhere: a meshbox node is a peer 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from meshbox.core.address import PeerAddress
@@ -17,8 +16,6 @@ from meshbox.core.internet import (
     InternetState,
     WebAddress,
 )
-from meshbox.discovery.network_watch import watch_network
-from meshbox.discovery.routes import read_networks, read_routes
 from meshbox.sync.bridge.bridges import Bridges
 from meshbox.sync.peers import INTERNET
 from meshbox.sync.service import SyncService
@@ -42,40 +39,27 @@ class Internet:
         *,
         sync: SyncService,
         bridges: Bridges,
-        is_only_watch: bool = False,
     ) -> None:
-        """`bridges` has those of `addresses` that are mailbox servers. `is_only_watch`: nobody else
-        tells `sync` of changes of the network, as discovery does."""
-        self._is_only_watch = is_only_watch
+        """`bridges` has those of `addresses` that are mailbox servers."""
         self._addresses = addresses
         self._sync = sync
         self._bridges = bridges
-        self._network: object = None
-        self._watch: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Has them reached from now on, for as long as the node runs."""
-        if self._addresses or self._is_only_watch:
-            self._network = _network()
-            self._watch = asyncio.create_task(watch_network(self._look))
         for address in self._addresses:
             if isinstance(address, PeerAddress):
                 self._sync.peer_found(address.node_id, address.endpoints, INTERNET)
         self._bridges.start()
 
     async def stop(self) -> None:
-        """Looks at the network no more, and leaves the mailbox servers."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait([self._watch])
+        """Leaves the mailbox servers."""
         await self._bridges.stop()
 
-    async def _look(self) -> None:
-        network = _network()
-        if network != self._network:
-            self._network = network
-            self._sync.network_changed()
-            self._bridges.network_changed()
+    def network_changed(self) -> None:
+        """Tries all of them now, since there may be a way again."""
+        self._sync.network_changed()
+        self._bridges.network_changed()
 
     def mailboxes(self) -> tuple[InternetMailbox, ...]:
         """How they are now."""
@@ -87,11 +71,6 @@ class Internet:
             elif address.node_id in peers:  # This node itself is not: one file may serve many.
                 told.append(_mailbox(str(address), peers[address.node_id]))
         return tuple(told)
-
-
-def _network() -> object:
-    """What is equal as long as the network is the same, as far as this machine can tell."""
-    return read_networks(), read_routes()
 
 
 def _mailbox(url: str, peer: PeerStatus) -> InternetMailbox:

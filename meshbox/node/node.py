@@ -52,6 +52,7 @@ from meshbox.node.journal import Journal
 from meshbox.node.listeners import Listener, listen
 from meshbox.node.log import Log
 from meshbox.node.loop_watch import LoopWatch
+from meshbox.node.network_changes import NetworkChanges
 from meshbox.node.opening import Opened, give_up
 from meshbox.node.own_address import own_address
 from meshbox.node.release import VERSION
@@ -166,6 +167,12 @@ class Node:
         internet = self._internet(opened, sync)
         internet.start()
         self._outside["internet"] = internet.stop
+        if settings.internet or not settings.mdns:  # Else discovery alone needs to know, and looks.
+            network = NetworkChanges(
+                lambda: (read_networks(), read_routes()), internet.network_changed
+            )
+            network.start()
+            self._outside["network"] = network.stop
         await self._start_admin(opened, sync, internet, api, admin, sync_bound)
         self._begin_housekeeping(opened)
         shown = {name: str(endpoint) if endpoint else None for name, endpoint in bound.items()}
@@ -318,9 +325,7 @@ class Node:
             rates=self._rates,
             log=self._journal.peers,
         )
-        return Internet(
-            addresses, sync=sync, bridges=bridges, is_only_watch=not self._settings.mdns
-        )
+        return Internet(addresses, sync=sync, bridges=bridges)
 
     def _begin_housekeeping(self, opened: Opened) -> None:
         sweeper = asyncio.create_task(run_sweeper(opened.store))

@@ -9,17 +9,17 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshbox.core.address import Endpoint, is_loopback, parse_endpoint
 from meshbox.core.errors import InvalidSetting
 from meshbox.core.limits import DRAIN_MS_MAX, SYNC_RATE_BYTES_PER_S_MIN
-from meshbox.core.reachability import Network
-from meshbox.core.retention import Retention
-from meshbox.core.room import LIMIT_BYTES_MIN
 from meshbox.node.quantities import parse_duration, parse_size, show_duration, show_size
 from meshbox.storage.cassandra.address import SCHEME as CASSANDRA_SCHEME
 from meshbox.storage.cassandra.address import ClusterAddress, parse_cluster
+
+if TYPE_CHECKING:
+    from meshbox.core.reachability import Network
 
 _T = TypeVar("_T")
 
@@ -102,6 +102,8 @@ def parse_store(text: str) -> ClusterAddress:
 
 def parse_retention(text: str) -> int:
     """Milliseconds."""
+    from meshbox.core.retention import Retention
+
     return Retention(parse_duration(text)).retention_ms
 
 
@@ -125,6 +127,8 @@ def parse_network(text: str) -> Network:
 
 def parse_limit(text: str) -> int:
     """Bytes of disk."""
+    from meshbox.core.room import LIMIT_BYTES_MIN
+
     size_bytes = parse_size(text)
     if size_bytes < LIMIT_BYTES_MIN:
         raise InvalidSetting(f"{size_bytes} bytes leave no room for messages; 16MB do")

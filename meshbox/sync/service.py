@@ -35,6 +35,7 @@ from meshbox.core.topics import ALL_TOPICS, OwnTopics
 from meshbox.core.wants import WantLedger
 from meshbox.identity.key import Identity
 from meshbox.storage.interface import MailboxStore
+from meshbox.storage.openings import Log
 from meshbox.sync.acquaintances import Acquaintances, Networks, Prove
 from meshbox.sync.authenticator import NodeAuthenticator
 from meshbox.sync.ledger_filling import LedgerFilling
@@ -57,9 +58,6 @@ STOP_S: Final = 2.5
 """Seconds for the sessions' last words when the node stops: those of `LAST_WORDS_S` twice."""
 
 _REPLACED: Final = SessionReplaced.code, "another session with this peer took its place"
-
-Log = Callable[..., None]
-"""Takes an event name and its fields, such as `log("peer.connected", peer=…)`."""
 
 
 def _nobody_asks(_host: str) -> None:

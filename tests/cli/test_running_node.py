@@ -65,22 +65,6 @@ def test_somebody_else_at_the_url(answer: bytes) -> None:
     assert caught.value.code == "node.not_running"
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["--admin", "127.0.0.1:3002"],
-        ["--admin", "https://127.0.0.1:3002"],
-        ["--admin", "http://127.0.0.1:port"],
-        ["--admin", "http://127.0.0.1:1/status"],
-        ["--admin", "http://127.0.0.1:1", "--data-dir", "x"],
-    ],
-)
-def test_what_names_no_node_is_wrong_use(options: list[str]) -> None:
-    finished = meshbox("status", *options)
-    assert finished.status == 2
-    assert finished.err.startswith("meshbox: error[usage.wrong]: --")
-
-
 def test_the_node_s_own_fault_is_handed_on(node: RunningNode) -> None:
     bad = node.command("inventory", "--topic", "a:b")
     assert (bad.status, bad.err.split(" ")[1]) == (2, "error[id.invalid]:")

@@ -16,7 +16,7 @@ import contextlib
 import random
 import ssl
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Final
 
 from meshbox.client.mailbox_server import MailboxServer
@@ -36,6 +36,7 @@ from meshbox.core.internet import InternetMailbox, WebAddress
 from meshbox.core.way_out import WayOut
 from meshbox.discovery.routes import source_address
 from meshbox.storage.interface import MailboxStore
+from meshbox.storage.openings import Log
 from meshbox.sync.bridge.bringing import FAULT_OF_WHAT_WAS_SENT
 from meshbox.sync.bridge.exchanging import Exchanged, Exchanging
 from meshbox.sync.bridge.memory import Memory
@@ -59,8 +60,6 @@ PAUSE_S: Final = 2.0
 """Seconds until a server that answered wrongly is tried again; doubled each time."""
 PAUSE_S_MAX: Final = 300.0
 _STORE_PAUSE_S: Final = 1.0
-
-Log = Callable[..., None]
 
 
 class Bridge:

@@ -11,7 +11,8 @@ from meshbox.core.internet import InternetMailbox, WebAddress
 from meshbox.core.topics import OwnTopics
 from meshbox.core.way_out import WayOut
 from meshbox.storage.interface import MailboxStore
-from meshbox.sync.bridge.bridge import Bridge, Log
+from meshbox.storage.openings import Log
+from meshbox.sync.bridge.bridge import Bridge
 from meshbox.sync.bridge.topics import KnownTopics
 from meshbox.sync.runner import NO_BOUND, Rates
 
