@@ -339,8 +339,8 @@ WANT_TYPICAL_TIMES: Final = 4
 that is more than `WANT_PATIENCE_MS`."""
 
 WANT_PATIENCE_SLOW_MS: Final = 8_000
-"""Milliseconds that an owner may be silent at most because it usually takes long: below the 10 s
-within which another takes over from one that hangs."""
+"""Milliseconds without an answer that an owner has at most because it usually takes long, or says
+other things meanwhile: below the 10 s within which another takes over from one that hangs."""
 
 WANT_STALL_MS: Final = 30_000
 """Milliseconds without any answer after which the session is ended as stalled."""

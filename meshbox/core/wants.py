@@ -6,8 +6,8 @@ All methods are plain calls from one thread; time comes in as monotonic millisec
 
 Rules (design.md 4.12, 9): a log is asked of one peer at a time, so that it grows in ascending
 order; an owner that is silent for `WANT_PATIENCE_MS` loses the log to the next peer that offers
-it, unless that one usually takes a good part of this time itself, or the owner does, or answers
-for other logs meanwhile: when all are slow, or we are, asking another makes nothing quicker, and
+it, unless that one usually takes a good part of this time itself, or the owner does, or says
+anything else meanwhile: when all are slow, or we are, asking another makes nothing quicker, and
 everything come twice. When a session ends, its logs are free at once. While a log is being filled,
 fetches stop below the lowest number wanted: as long as it gains, at most `FILLING_HOLD_MS_MAX` a
 day, and not for the sake of a peer that broke a promise in it.
@@ -91,7 +91,7 @@ class WantLedger:
         self._holds: OrderedDict[LogId, _Hold] = OrderedDict()
         self._woken: set[NodeId] = set()
         self._heard_ms: OrderedDict[NodeId, int] = OrderedDict()
-        """When a peer answered last, whatever for."""
+        """When a peer said anything last."""
         self._typical_ms: OrderedDict[NodeId, float] = OrderedDict()
         """From asking a peer to its first blob being stored: a moving average."""
 
@@ -114,7 +114,7 @@ class WantLedger:
         If not, `take_woken` names it when the log is free; without a word from the owner another
         claim succeeds after `WANT_PATIENCE_MS`, `WANT_TYPICAL_TIMES` the time that `peer` usually
         takes, or as often that of the owner, up to `WANT_PATIENCE_SLOW_MS`, which is also for an
-        owner that answered anything within `WANT_PATIENCE_MS`.
+        owner that said anything within `WANT_PATIENCE_MS`.
         """
         wants = self._logs[log]
         taken = wants.owner is not None and wants.owner != peer
@@ -129,12 +129,15 @@ class WantLedger:
         wants.owner, wants.heard_ms = peer, now_ms
         return True
 
-    def answered(self, peer: NodeId, log: LogId, *, gained: SeqRanges, now_ms: int) -> None:
-        """`peer` answered; `gained` are numbers that are now stored: nobody's lacking any more."""
+    def heard(self, peer: NodeId, *, now_ms: int) -> None:
+        """`peer` said something, whatever it was."""
         self._heard_ms[peer] = now_ms
         self._heard_ms.move_to_end(peer)
         if len(self._heard_ms) > SYNC_STREAMS_MAX:
             self._heard_ms.popitem(last=False)
+
+    def answered(self, peer: NodeId, log: LogId, *, gained: SeqRanges, now_ms: int) -> None:
+        """`peer` answered; `gained` are numbers that are now stored: nobody's lacking any more."""
         if gained:
             self._count_gain(log)
         wants = self._logs.get(log)

@@ -20,6 +20,7 @@ from meshbox.core.limits import (
     PAGES_UNSETTLED_MAX,
     SKETCH_SYMBOLS_MAX,
     WANT_BYTES_MAX,
+    WANT_PATIENCE_MS,
     WANT_SEQS_LOG_MAX,
     WANT_SEQS_MAX,
     WANT_STALL_MS,
@@ -382,6 +383,21 @@ def test_a_backlog_yields_to_what_is_new_while_that_is_slow() -> None:
     assert right.blobs == left.blobs
     assert len(right.received) == len(right.blobs)
     assert reader.session.lag == 0
+
+
+def test_a_peer_that_says_anything_is_not_silent() -> None:
+    left, right = ModelNode(1), ModelNode(2)
+    pair = Pair(left, right)
+    pair.rest()
+    log, other, asked_ms = log_of(0), ModelNode(9).node_id, pair.now_ms
+    for holder in (left.node_id, other):
+        right.ledger.declare(holder, log, SeqRanges.of(0, 1), now_ms=asked_ms)
+    assert right.ledger.claim(left.node_id, log, now_ms=asked_ms)
+    pair.now_ms += WANT_PATIENCE_MS - 1
+    right.put(log_of(1), 0, b"asked for", BlobClass.OPAQUE)
+    pair.run()
+    assert not right.ledger.claim(other, log, now_ms=asked_ms + WANT_PATIENCE_MS)
+    assert right.ledger.claim(other, log, now_ms=pair.now_ms + WANT_PATIENCE_MS)
 
 
 def test_while_a_backlog_yields_it_comes_by_turns() -> None:

@@ -280,6 +280,8 @@ class Session:
         reader, sender, sketcher = self._reader, self._sender, self._sketcher
         assert reader is not None
         assert sender is not None
+        assert self.peer is not None
+        self._ledger.heard(self.peer, now_ms=now_ms)
         match frame:
             case Offers():
                 self._claims.offered(frame.logs)
