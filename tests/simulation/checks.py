@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Sequence
 
 from meshbox.core import limits
+from meshbox.core.forgetting import FORGET_FLOOR_MS
 from meshbox.core.ids import BlobClass, LogKey, NodeId
 from meshbox.core.inventory import LogRecord, Run
 from meshbox.core.retention import BUCKET_MS, HOUR_MS, RETENTION_MAX_MS, bucket_of
@@ -96,8 +97,8 @@ class MachineWatch:
                 self._audited[key] = record, leapt_ms
                 shown = store.database.shown(record, due_through=due_through)
                 self._audit_log(store, key, shown)
-        for key, seq in self.book.kept:
-            if key not in records:
+        for key, seq in tuple(self.book.kept):
+            if key not in records and not self._forgot(store, key):
                 self._breaks("lost", f"blob {seq} of a log that is not there")
         self._audit_evictions(store)
 
@@ -111,7 +112,8 @@ class MachineWatch:
     def _stored(self, store: CheckedStore, blob: NewBlob, *, due_through: int) -> None:
         place = (blob.log.key, blob.seq)
         before = self.book.expired.get(place)
-        if before is not None and before >= blob.blob_class:
+        came_back = before is not None and before >= blob.blob_class
+        if came_back and not self._forgot(store, blob.log.key):
             self._breaks("came back", f"blob {blob.seq}, which expired here")
         if bucket_of(min(blob.stamp_ms, store.now_ms())) <= due_through:
             self._breaks("stored though due", f"blob {blob.seq}")
@@ -177,6 +179,23 @@ class MachineWatch:
         age_ms = self._truth.time.now_ms() - birth.first_ms
         if age_ms < RETENTION_MAX_MS - BUCKET_MS - FLIGHT_MS - self._truth.ahead_ms:
             self._breaks("expired early", f"blob {seq}, {age_ms / HOUR_MS:.1f} h")
+
+    def _forgot(self, store: CheckedStore, key: LogKey) -> bool:
+        """Whether nothing is known of what expired of a log, nor need be: it is old enough to be
+        forgotten, and the log may begin anew (ADR 22)."""
+        record = store.records().get(key)
+        old = {seq for log, seq in self.book.expired if log == key}
+        if record is None:
+            old |= {seq for log, seq in self.book.kept if log == key}
+        elif any(seq in record.expired.all for seq in old):
+            return False
+        first_ms: dict[int, int] = {}
+        for (log, seq, _), birth in self._truth.births.items():
+            if log == key and seq in old:
+                first_ms[seq] = min(birth.first_ms, first_ms.get(seq, birth.first_ms))
+        newest_ms = max(first_ms.values(), default=0)
+        least_ms = RETENTION_MAX_MS + FORGET_FLOOR_MS - BUCKET_MS - FLIGHT_MS - self._truth.ahead_ms
+        return self._truth.time.now_ms() - newest_ms >= least_ms
 
     def _audit_evictions(self, store: CheckedStore) -> None:
         """What is neither held nor expired went for room, if the node says that as much did; it

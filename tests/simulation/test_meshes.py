@@ -29,6 +29,10 @@ def test_gaps_between_what_is_due_are_closed_before_the_sweep_was_there() -> Non
     assert not play(draw(50_607)).broken
 
 
+def test_a_log_that_was_forgotten_begins_anew() -> None:
+    assert not play(draw(1_296)).broken
+
+
 def test_a_seed_is_the_whole_run() -> None:
     """Also in another process, where strings hash otherwise and objects lie elsewhere."""
     runs = [
