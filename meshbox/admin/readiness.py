@@ -20,7 +20,7 @@ READY_SCHEMA: Final = "meshbox.ready/1"
 CLOCK_CONCERN: Final = "clock.unsynchronised"
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Remark(msgspec.Struct, frozen=True):
     """One reason or concern. `code` is stable (docs/errors.md), `message` is for people."""
 
     code: str
@@ -32,8 +32,8 @@ class ReadyDocument(msgspec.Struct, frozen=True):
 
     schema: str
     ready: bool
-    reasons: list[Finding]
-    concerns: list[Finding]
+    reasons: list[Remark]
+    concerns: list[Remark]
 
 
 def readiness(sources: Sources) -> ReadyDocument:
@@ -47,17 +47,17 @@ def readiness(sources: Sources) -> ReadyDocument:
     )
 
 
-def _reasons(sources: Sources) -> Iterator[Finding]:
+def _reasons(sources: Sources) -> Iterator[Remark]:
     if sources.is_stopping():
-        yield Finding(NodeStopping.code, "the node stops")
+        yield Remark(NodeStopping.code, str(NodeStopping("the node stops")))
     trouble = sources.store.trouble
     if trouble is not None:
-        yield Finding(trouble.code, trouble.message)
+        yield Remark(trouble.code, str(trouble))
 
 
-def _concerns(sources: Sources) -> Iterator[Finding]:
+def _concerns(sources: Sources) -> Iterator[Remark]:
     if not sources.system_clock.read().synchronised:
         message = "the wall clock is not synchronised; ages are kept by node time"
-        yield Finding(CLOCK_CONCERN, message)
+        yield Remark(CLOCK_CONCERN, message)
     for warning in sources.warnings():
-        yield Finding("warning", warning)
+        yield Remark("warning", warning)

@@ -105,14 +105,7 @@ class FetchPlanner:
                 in_topic += self._new_in(part, authors)
                 await pace.worked(len(part))
             new.append(in_topic)
-            # Nothing new may yet be something above: what is due, or just being filled.
-            if (
-                not in_topic
-                and len(records) <= IDLE_POLL_LOGS_MAX
-                and all(
-                    has_nothing_above(record, authors.get(record.log.author)) for record in records
-                )
-            ):
+            if not in_topic and _has_nothing_above(records, authors):
                 basis.append(TopicRecords(namespace, topic, records))
             known: dict[str, LogRecord] = {record.log.author: record for record in records}
             for asked in _parts(tuple(authors.items())):
@@ -153,6 +146,13 @@ class FetchPlanner:
             if new is not None:
                 found.append(new)
         return found
+
+
+def _has_nothing_above(records: Sequence[LogRecord], authors: Mapping[str, int]) -> bool:
+    """Nothing new may yet be something above: what is due, or just being filled."""
+    return len(records) <= IDLE_POLL_LOGS_MAX and all(
+        has_nothing_above(record, authors.get(record.log.author)) for record in records
+    )
 
 
 def _missing_in(

@@ -44,4 +44,4 @@ async def test_a_failed_store_is_a_reason() -> None:
         document = readiness(sources(store, is_stopping=True))
     assert not document.ready
     assert [reason.code for reason in document.reasons] == ["node.stopping", "store.failed"]
-    assert document.reasons[1].message
+    assert document.reasons[1].message.endswith(f"({StoreFailed.advice})")
