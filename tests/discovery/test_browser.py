@@ -14,6 +14,7 @@ from meshbox.discovery.interfaces import Interface
 from meshbox.discovery.names import Service, service_type
 from meshbox.discovery.responder import Responder
 from tests.discovery.ears import LOOPBACK, WITHIN_S, new_mesh, node
+from tests.waiting import eventually
 
 LO = Interface(name="lo", index=1, addresses=("127.0.0.1",), is_loopback=True)
 
@@ -181,9 +182,10 @@ async def test_what_found_no_room_is_taken_in_at_the_next_round(
     await stage.until({node(1): [3001]})
     stage.browser._probe()
     await stage.announce("y", id=node(2), v="1")
-    async with asyncio.timeout(WITHIN_S):
-        while len(questions.cached_instances(stage.browser._zeroconf, stage.type_)) < 2:
-            await asyncio.sleep(0)
+    await eventually(
+        lambda: len(questions.cached_instances(stage.browser._zeroconf, stage.type_)) >= 2,
+        within_s=WITHIN_S,
+    )
     stage.browser._forget(f"x.{stage.type_}")
     assert stage.ports() == {}
     monkeypatch.setattr(stage.browser.roster, "_names_max", 2)

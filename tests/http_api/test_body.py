@@ -11,6 +11,7 @@ import pytest
 from meshbox.core.limits import BLOB_BYTES_MAX, BODY_BYTES_MAX, BODY_SMALL_BYTES_MAX, MIB
 from meshbox.storage.embedded.store import EmbeddedStore
 from tests.http_api.serving import JSON_HEADERS, Service, json_post, serving
+from tests.waiting import eventually
 
 HEAD = b"POST /blips/get HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 BODY = b'{"topics":{"t":{}}}'
@@ -125,8 +126,7 @@ async def test_a_body_that_breaks_off_harms_nobody(
     await client.closed()
     async with client:
         pass
-    while service.api.connections:
-        await asyncio.sleep(0)
+    await eventually(lambda: not service.api.connections)
     assert (await service.request("GET", "/health")).status == 200
     assert not caplog.records
 
@@ -146,11 +146,9 @@ async def test_large_bodies_wait_for_memory_and_small_ones_do_not(store: Embedde
         async with await service.connect() as slow:
             large = json_post("/blips/get", b" " * (BODY_SMALL_BYTES_MAX + 1), length=MIB)
             await slow.send(large)
-            while service.api.body_bytes_lent == 0:
-                await asyncio.sleep(0)
+            await eventually(lambda: service.api.body_bytes_lent != 0)
             assert (await service.post("/blips/get", BODY)).status == 200
             answer = await service.post("/blips/get", padded(MIB))
             assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-        while service.api.body_bytes_lent:
-            await asyncio.sleep(0)
+        await eventually(lambda: not service.api.body_bytes_lent)
         assert (await service.post("/blips/get", padded(MIB))).status == 200

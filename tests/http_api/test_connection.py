@@ -23,6 +23,7 @@ from meshbox.mailbox.deposit import ClientBlob
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.memory import MemoryKeyValue
 from tests.http_api.serving import RawClient, Service, json_post, serving
+from tests.waiting import eventually
 
 HEALTH = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -147,8 +148,7 @@ async def test_by_tls_it_is_the_same(store: EmbeddedStore) -> None:
         async with secured(service, context) as client:
             await client.send(HEALTH[:-2])
             assert await client.closed() == b""
-        while service.api.connections:
-            await asyncio.sleep(0)
+        await eventually(lambda: not service.api.connections)
 
 
 async def test_only_a_slice_of_what_was_sent_waits_in_memory(
@@ -159,13 +159,11 @@ async def test_only_a_slice_of_what_was_sent_waits_in_memory(
         syncs = key_value.syncs
         key_value.hold_syncs()
         await client.send(json_post("/blips/store", b'{"blips":{"t":{"a":{"0":""}}}}'))
-        while key_value.syncs == syncs:
-            await asyncio.sleep(0)
+        await eventually(lambda: key_value.syncs != syncs)
         flooding = asyncio.create_task(client.send(HEALTH * 200_000))
         (connection,) = service.api._live._live
         assert isinstance(connection, Connection)
-        while not connection._is_paused:
-            await asyncio.sleep(0)
+        await eventually(lambda: connection._is_paused)
         assert len(connection._requests) <= HTTP_SLICE_BYTES_MAX // len(HEALTH) + 2
         flooding.cancel()
         await asyncio.gather(flooding, return_exceptions=True)

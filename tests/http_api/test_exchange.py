@@ -8,6 +8,7 @@ from meshbox.core.limits import BODY_SMALL_BYTES_MAX, MIB
 from meshbox.mailbox.deposit import ClientBlob
 from meshbox.storage.embedded.store import EmbeddedStore
 from tests.http_api.serving import RawClient, Service, json_post, serving
+from tests.waiting import eventually
 
 
 async def fill(service: Service) -> None:
@@ -20,8 +21,7 @@ async def fill(service: Service) -> None:
 
 async def ask_and_stand_still(service: Service, client: RawClient) -> None:
     await client.send(json_post("/blips/get", b'{"topics":{"huge":{}}}'))
-    while service.api.answer_bytes_lent == 0:
-        await asyncio.sleep(0)
+    await eventually(lambda: service.api.answer_bytes_lent != 0)
 
 
 async def test_while_memory_is_lent_pages_are_small_and_large_blobs_wait(
@@ -37,12 +37,10 @@ async def test_while_memory_is_lent_pages_are_small_and_large_blobs_wait(
                 assert len(answer.json["blips_by_topic"][topic]["blips"]["a"]) == count
             answer = await service.post("/blips/get", {"topics": {"large": {}}})
             assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-        while service.api.answer_bytes_lent:
-            await asyncio.sleep(0)
+        await eventually(lambda: not service.api.answer_bytes_lent)
         answer = await service.post("/blips/get", {"topics": {"large": {}}})
         assert answer.status == 200
-        while service.api.answer_bytes_lent:
-            await asyncio.sleep(0)
+        await eventually(lambda: not service.api.answer_bytes_lent)
 
 
 async def test_who_waits_for_memory_gets_it_when_it_comes_free(store: EmbeddedStore) -> None:

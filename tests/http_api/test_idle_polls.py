@@ -22,6 +22,7 @@ from meshbox.storage.memory import MemoryKeyValue
 from tests.clocks import ManualClock
 from tests.http_api.serving import Service, serving
 from tests.mailbox.stores import NODE_KEY, opened_store
+from tests.waiting import eventually
 
 TOPICS = ["t", "u"]
 AUTHORS = ["a", "b"]
@@ -110,8 +111,7 @@ async def test_a_remembered_answer_waits_for_the_disk_too() -> None:
         storing = asyncio.create_task(
             service.post("/blips/store", {"blips": {"u": {"a": {"0": ""}}}})
         )
-        while key_value.syncs == syncs:
-            await asyncio.sleep(0)
+        await eventually(lambda: key_value.syncs != syncs)
         polling = asyncio.create_task(service.post("/blips/get", body))
         done, _ = await asyncio.wait([polling], timeout=0.05)
         assert not done

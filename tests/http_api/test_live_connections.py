@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from meshbox.storage.embedded.store import EmbeddedStore
 from tests.http_api.serving import Service, serving
+from tests.waiting import eventually
 
 HEALTH = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 async def test_connections_are_counted_while_they_last(service: Service) -> None:
     clients = [await service.connect() for _ in range(5)]
-    while service.api.connections < 5:
-        await asyncio.sleep(0)
+    await eventually(lambda: service.api.connections >= 5)
     for client in clients:
         async with client:
             pass
-    while service.api.connections:
-        await asyncio.sleep(0)
+    await eventually(lambda: not service.api.connections)
 
 
 async def test_the_least_recently_used_connections_go_first(store: EmbeddedStore) -> None:

@@ -18,6 +18,7 @@ from meshbox.mailbox.deposit import ClientBlob
 from meshbox.storage.embedded.store import EmbeddedStore
 from tests.http_api.serving import JSON_HEADERS, RawClient, Service, json_post, opened, serving
 from tests.searching import examples
+from tests.waiting import eventually
 
 FOREVER_MS = 3_600_000
 SHORT_MS = 150
@@ -147,10 +148,8 @@ async def test_an_answer_that_is_not_read_is_given_up(store: EmbeddedStore) -> N
         await fill(service)
         async with await service.connect(receive_bytes=4_096) as reader:
             await reader.send(json_post("/blips/get", b'{"topics":{"u":{}}}'))
-            while service.api.answer_bytes_lent == 0:
-                await asyncio.sleep(0)
-            while service.api.connections or service.api.answer_bytes_lent:
-                await asyncio.sleep(0)
+            await eventually(lambda: service.api.answer_bytes_lent != 0)
+            await eventually(lambda: not (service.api.connections or service.api.answer_bytes_lent))
             assert len(await reader.closed()) < 16 * MIB
 
 
@@ -161,10 +160,8 @@ async def test_after_an_answer_that_was_given_up_nothing_is_answered(store: Embe
         async with await service.connect(receive_bytes=4_096) as reader:
             deposit = json_post("/blips/store", b'{"blips":{"v":{"a":{"0":""}}}}')
             await reader.send(json_post("/blips/get", b'{"topics":{"u":{}}}') + deposit)
-            while service.api.answer_bytes_lent == 0:
-                await asyncio.sleep(0)
-            while service.api.connections or service.api.answer_bytes_lent:
-                await asyncio.sleep(0)
+            await eventually(lambda: service.api.answer_bytes_lent != 0)
+            await eventually(lambda: not (service.api.connections or service.api.answer_bytes_lent))
         answer = await service.post("/blips/get", {"topics": {"v": {}}})
         assert answer.json["blips_by_topic"]["v"]["blips"] == {}
 
@@ -174,10 +171,8 @@ async def test_a_reader_that_leaves_in_the_middle_is_no_fault(store: EmbeddedSto
         await fill(service)
         async with await service.connect(receive_bytes=4_096) as reader:
             await reader.send(json_post("/blips/get", b'{"topics":{"u":{}}}'))
-            while service.api.answer_bytes_lent == 0:
-                await asyncio.sleep(0)
-        while service.api.connections or service.api.answer_bytes_lent:
-            await asyncio.sleep(0)
+            await eventually(lambda: service.api.answer_bytes_lent != 0)
+        await eventually(lambda: not (service.api.connections or service.api.answer_bytes_lent))
 
 
 async def test_a_reader_who_stands_still_does_not_keep_the_api_from_stopping(
@@ -187,11 +182,9 @@ async def test_a_reader_who_stands_still_does_not_keep_the_api_from_stopping(
         await fill(service)
         async with await service.connect(receive_bytes=4_096) as still:
             await still.send(json_post("/blips/get", b'{"topics":{"u":{}}}'))
-            while service.api.answer_bytes_lent == 0:
-                await asyncio.sleep(0)
+            await eventually(lambda: service.api.answer_bytes_lent != 0)
             await service.api.stop()
-            while service.api.connections or service.api.answer_bytes_lent:
-                await asyncio.sleep(0)
+            await eventually(lambda: not (service.api.connections or service.api.answer_bytes_lent))
 
 
 async def test_a_connection_that_cannot_be_closed_is_cut(store: EmbeddedStore) -> None:
@@ -202,22 +195,18 @@ async def test_a_connection_that_cannot_be_closed_is_cut(store: EmbeddedStore) -
     ):
         await service.mailbox.deposit([ClientBlob("t", "a", 0, bytes(20_000))], client="")
         await still.send(GET)
-        while not service.api.connections:
-            await asyncio.sleep(0)
+        await eventually(lambda: service.api.connections)
         (connection,) = service.api._live._live
         assert isinstance(connection, Connection)
         assert connection._socket is not None
         while connection._socket.get_write_buffer_size() == 0:
             connection.is_idle = False
             await still.send(GET)
-            while not connection.is_idle:
-                await asyncio.sleep(0)
+            await eventually(lambda: connection.is_idle)
         await still.send(b"nonsense\r\n\r\n")
-        while not connection.is_ending:
-            await asyncio.sleep(0)
+        await eventually(lambda: connection.is_ending)
         assert service.api.connections == 1
-        while service.api.connections:
-            await asyncio.sleep(0)
+        await eventually(lambda: not service.api.connections)
 
 
 async def test_readers_who_stand_still_leave_room_for_others(store: EmbeddedStore) -> None:
@@ -226,8 +215,7 @@ async def test_readers_who_stand_still_leave_room_for_others(store: EmbeddedStor
         await fill(service)
         async with await service.connect(receive_bytes=4_096) as still:
             await still.send(json_post("/blips/get", b'{"topics":{"u":{}}}'))
-            while service.api.answer_bytes_lent == 0:
-                await asyncio.sleep(0)
+            await eventually(lambda: service.api.answer_bytes_lent != 0)
             answer = await service.post("/blips/get", {"topics": {"t": {}}})
             assert answer.status == 200
             assert answer.json["more"] is True
@@ -286,8 +274,7 @@ async def test_when_none_is_idle_the_newcomer_is_told_to_come_again(store: Embed
         busy = [await service.connect() for _ in range(2)]
         for client in busy:
             await client.send(HEALTH[:-2])
-        while service.api.connections < 2:
-            await asyncio.sleep(0)
+        await eventually(lambda: service.api.connections >= 2)
         async with await service.connect() as newcomer:
             answer = await newcomer.answer()
             assert (answer.status, answer.headers["retry-after"]) == (503, "1")

@@ -17,6 +17,7 @@ from meshbox.node.listeners import listen
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.memory import MemoryKeyValue
 from tests.http_api.serving import JSON_HEADERS, Answered, Service, json_post, serving
+from tests.waiting import eventually
 
 VARY = "origin, access-control-request-method, access-control-request-headers"
 STORE = {"blips": {"t": {"a": {"0": "aGk="}}}}
@@ -271,8 +272,7 @@ async def test_stopping_lets_a_request_in_progress_end(
         syncs = key_value.syncs
         key_value.hold_syncs()
         storing = asyncio.create_task(service.post("/blips/store", STORE))
-        while key_value.syncs == syncs:
-            await asyncio.sleep(0)
+        await eventually(lambda: key_value.syncs != syncs)
         stopping = asyncio.create_task(service.api.stop())
         assert await idle.closed() == b""
         key_value.release_syncs()

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from tests.http_api.serving import Service, json_post, opened
+from tests.waiting import eventually
 
 GETS = ["/blobs/get", "/blips/get"]
 ONE = {"blips": {"t": {"a": {"0": "aGk="}}}}
@@ -16,8 +17,7 @@ ONE = {"blips": {"t": {"a": {"0": "aGk="}}}}
 async def waiter(service: Service, path: str = "/blips/get") -> asyncio.Task:
     """A request that waits already, for topic t."""
     task = asyncio.create_task(service.post(f"{path}?wait=50", {"topics": {"t": {}}}))
-    while not service.mailbox.waiters:
-        await asyncio.sleep(0)
+    await eventually(lambda: service.mailbox.waiters)
     return task
 
 
@@ -73,11 +73,8 @@ async def test_whoever_leaves_waits_no_more(service: Service) -> None:
         await client.send(
             json_post("/blips/get?wait=50", json.dumps({"topics": {"t": {}}}).encode())
         )
-        while not service.mailbox.waiters:
-            await asyncio.sleep(0)
-    async with asyncio.timeout(20):
-        while service.mailbox.waiters:
-            await asyncio.sleep(0)
+        await eventually(lambda: service.mailbox.waiters)
+    await eventually(lambda: not service.mailbox.waiters)
     assert (await service.post("/blips/store", ONE)).status == 201
 
 
@@ -85,8 +82,7 @@ async def test_who_sends_nothing_more_is_answered_at_once(service: Service) -> N
     async with await service.connect() as client:
         body = json.dumps({"topics": {"t": {}}}).encode()
         await client.send(json_post("/blips/get?wait=50", body))
-        while not service.mailbox.waiters:
-            await asyncio.sleep(0)
+        await eventually(lambda: service.mailbox.waiters)
         client.writer.write_eof()
         assert (await asyncio.wait_for(client.answer(), 20)).status == 200
 
@@ -95,8 +91,7 @@ async def test_the_memory_of_a_large_request_is_not_kept_meanwhile(service: Serv
     padding = " " * 1_000_000
     body = json.dumps({"topics": {"t": {}}}).encode() + padding.encode()
     task = asyncio.create_task(service.post("/blips/get?wait=50", body))
-    while not service.mailbox.waiters:
-        await asyncio.sleep(0)
+    await eventually(lambda: service.mailbox.waiters)
     assert service.api.body_bytes_lent == 0
     await service.post("/blips/store", ONE)
     assert (await asyncio.wait_for(task, 20)).status == 200

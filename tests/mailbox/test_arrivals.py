@@ -22,6 +22,7 @@ from tests.clocks import ManualClock
 from tests.contract import material
 from tests.mailbox.stores import NODE_KEY, opened_store
 from tests.mailbox.test_mailbox import put
+from tests.waiting import eventually
 
 T = TypeVar("T")
 
@@ -135,8 +136,7 @@ async def test_waiting_ends_after_its_time_and_when_the_client_left(mailbox: Mai
     await soon(mailbox.wait_for_new({"t": {}}, seconds=0.01))
     left = asyncio.get_running_loop().create_future()
     client = asyncio.create_task(mailbox.wait_for_new({"t": {}}, seconds=AGES_S, left=left))
-    while not mailbox.waiters:
-        await asyncio.sleep(0)
+    await eventually(lambda: mailbox.waiters)
     left.set_result(None)
     await soon(client)
     assert mailbox.waiters == 0

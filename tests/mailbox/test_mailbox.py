@@ -24,6 +24,7 @@ from meshbox.storage.memory import MemoryKeyValue
 from tests.clocks import ManualClock
 from tests.mailbox.asking import fetch
 from tests.mailbox.stores import NODE_KEY, opened_store
+from tests.waiting import eventually
 
 ME = "192.168.1.5"
 
@@ -289,8 +290,7 @@ async def test_nothing_is_acknowledged_or_shown_before_it_is_durable() -> None:
         syncs = key_value.syncs
         key_value.hold_syncs()
         storing = asyncio.create_task(put(mailbox, ("t", "a", 0, b"x")))
-        while key_value.syncs == syncs:
-            await asyncio.sleep(0)
+        await eventually(lambda: key_value.syncs != syncs)
         polling = asyncio.create_task(fetch(mailbox, {"t": {}}))
         for _ in range(100):
             await asyncio.sleep(0)

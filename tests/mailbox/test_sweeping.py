@@ -19,6 +19,7 @@ from meshbox.storage.keyvalue import Batch
 from meshbox.storage.memory import MemoryKeyValue
 from tests.clocks import ManualClock
 from tests.mailbox.stores import NODE_KEY, opened_store
+from tests.waiting import eventually
 
 LOGS = 2 * SWEEP_LOGS_MAX + 1
 
@@ -117,9 +118,7 @@ async def test_a_disk_that_fails_does_not_end_the_sweeper() -> None:
     async with opened_store(key_value) as store:
         key_value.fail_syncs(OSError("no space"))
         sweeper = asyncio.create_task(run_sweeper(store, interval_ms=1, reading_interval_ms=1))
-        async with asyncio.timeout(5):
-            while store.trouble is None:
-                await asyncio.sleep(0.001)
+        await eventually(lambda: store.trouble is not None)
         done, _ = await asyncio.wait([sweeper], timeout=0.02)
         assert not done
         sweeper.cancel()

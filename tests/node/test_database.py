@@ -24,6 +24,7 @@ from meshbox.storage.reopening import ReopeningStore
 from tests.clocks import ManualClock
 from tests.contract.material import EVERYTHING, NO_BOUND, OPAQUE, PEER, blob, log_of, put_cursor
 from tests.storage.damage import flip, tables
+from tests.waiting import eventually
 
 LOGS = [log_of(f"author {a}", f"topic {t}") for t in range(3) for a in range(20)]
 BLOBS = 12
@@ -284,9 +285,9 @@ async def test_a_database_that_vanished_is_not_made_anew(
     (folder / STORE_NAME).rename(tmp_path / "pulled out")
     assert isinstance(now.store, ReopeningStore)
     now.store._openings._note(StoreFailed("the test says so"))
-    async with asyncio.timeout(10):
-        while not any("is gone" in str(fields.get("detail")) for _, fields in told.events):
-            await asyncio.sleep(0.01)
+    await eventually(
+        lambda: any("is gone" in str(fields.get("detail")) for _, fields in told.events)
+    )
     shutil.rmtree(folder / STORE_NAME, ignore_errors=True)
     (tmp_path / "pulled out").rename(folder / STORE_NAME)
     assert await held(now) == before

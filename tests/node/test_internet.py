@@ -14,7 +14,8 @@ from meshbox.core.internet import (
 from meshbox.core.way_out import WayOut
 from meshbox.node.internet import Internet
 from meshbox.sync.bridge.bridges import Bridges
-from tests.sync.nodes import MemoryDisk, Node, equal, running, until
+from tests.sync.nodes import MemoryDisk, Node, equal, running
+from tests.waiting import eventually
 
 SERVER = "https://mailbox.invalid"
 
@@ -40,11 +41,11 @@ async def test_a_node_on_the_internet_is_connected_and_told_of() -> None:
         await island.put(range(5), author="here")
         await far.put(range(7), author="there")
         await equal(island, far)
-        await until(lambda: internet.mailboxes()[1].blobs_in == 7)
+        await eventually(lambda: internet.mailboxes()[1].blobs_in == 7)
         web, node = internet.mailboxes()
         assert (web.url, web.kind) == (SERVER, InternetKind.DASH_CHAT)
         assert web.state is InternetState.WAITING
-        await until(lambda: internet.mailboxes()[0].reason == "name.unresolved")
+        await eventually(lambda: internet.mailboxes()[0].reason == "name.unresolved")
         assert (node.url, node.kind, node.node_id) == (url, InternetKind.MESHBOX, far.node_id)
         assert (node.state, node.reason) == (InternetState.CONNECTED, None)
         assert (node.blobs_in, node.blobs_out) == (7, 5)
@@ -52,5 +53,5 @@ async def test_a_node_on_the_internet_is_connected_and_told_of() -> None:
         assert node.last_progress_ms is not None
         island.service.peer_gone(far.node_id)
         await far.restart()
-        await until(lambda: internet.mailboxes()[1].state is InternetState.CONNECTED)
+        await eventually(lambda: internet.mailboxes()[1].state is InternetState.CONNECTED)
         await internet.stop()

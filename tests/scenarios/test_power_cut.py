@@ -20,7 +20,8 @@ from meshbox.storage.interface import Deposit, Outcome
 from tests.contract.material import blob, log_of, put, turns
 from tests.contract.test_barrier import WithoutBarrier
 from tests.contract.test_power import NeitherBarrierNorView
-from tests.sync.nodes import MemoryDisk, Node, equal, joined, until
+from tests.sync.nodes import MemoryDisk, Node, equal, joined
+from tests.waiting import eventually
 
 MOVED = "moves to the feed's end"
 OTHERS = tuple(f"other {number}" for number in range(PAGE_LOGS_MAX * (PAGES_UNSETTLED_MAX + 2)))
@@ -106,7 +107,7 @@ async def cut_while_a_log_moves(three: Three) -> None:
     await a.put(range(1), author="known to all")
     await in_a_line(three)
     await equal(*three)
-    await until(lambda: all(not r.session.pages_unsettled for r in a.service._runners))
+    await eventually(lambda: all(not r.session.pages_unsettled for r in a.service._runners))
     await b.stop()
     await a.put(range(1), author=MOVED)
     await put(a.store, *(blob(a.store, 0, log=log_of(author)) for author in OTHERS))
@@ -117,9 +118,9 @@ async def cut_while_a_log_moves(three: Three) -> None:
     b.store_class = TakesOnePage
     await b.start()
     b.knows(a)
-    await until(lambda: b.service._runners)
+    await eventually(lambda: b.service._runners)
     if isinstance(a.store, WithoutBarrier):
-        await until(lambda: isinstance(b.store, TakesOnePage) and b.store.pages)
+        await eventually(lambda: isinstance(b.store, TakesOnePage) and b.store.pages)
     await turns()
     await a.lose_power()
     with pytest.raises(StoreFailed):
@@ -230,7 +231,7 @@ async def test_a_node_restored_from_a_backup_becomes_another_and_loses_nothing(
     backup = a.disk.copy()
     await a.put(range(1), author="after the backup")
     await equal(*three)
-    await until(lambda: all(not r.session.pages_unsettled for r in a.service._runners))
+    await eventually(lambda: all(not r.session.pages_unsettled for r in a.service._runners))
     endpoint = a.endpoint
     await a.stop()
     a.disk = backup
@@ -259,7 +260,7 @@ async def test_a_cloned_folder_is_found_out_and_both_go_on(three: Three) -> None
     clone = Node(a.disk.copy(), identity=a.identity)
     await a.put(range(1), author="of the first")
     await equal(a, b)
-    await until(lambda: all(not r.session.pages_unsettled for r in a.service._runners))
+    await eventually(lambda: all(not r.session.pages_unsettled for r in a.service._runners))
     await clone.start()
     try:
         await clone.put(range(1), author="of the clone")

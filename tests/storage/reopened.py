@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +10,7 @@ from meshbox.core.errors import MeshboxError, StoreFailed
 from meshbox.storage.interface import MailboxStore
 from meshbox.storage.reopening import ReopeningStore
 from tests.contract.harness import MemoryHarness
+from tests.waiting import eventually
 
 
 class ManualDisk:
@@ -56,9 +56,7 @@ class Scene:
         return [event for event, _ in self.told]
 
     async def whole_again(self) -> None:
-        async with asyncio.timeout(10):
-            while self.store.trouble is not None:
-                await asyncio.sleep(0.005)
+        await eventually(lambda: self.store.trouble is None)
 
 
 @asynccontextmanager

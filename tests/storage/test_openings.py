@@ -9,6 +9,7 @@ import pytest
 from meshbox.core.errors import StoreDamaged, StoreFailed, StoreForeign
 from tests.contract.material import PEER, blob, contents, put
 from tests.storage.reopened import Scene
+from tests.waiting import eventually
 
 
 async def test_it_tries_until_it_opens_and_says_what_is_in_the_way(scene: Scene) -> None:
@@ -19,9 +20,7 @@ async def test_it_tries_until_it_opens_and_says_what_is_in_the_way(scene: Scene)
     scene.harness.fail_writes()
     with pytest.raises(StoreFailed):
         await store.flush_reading()
-    async with asyncio.timeout(10):
-        while len(scene.told) < 3:
-            await asyncio.sleep(0.005)
+    await eventually(lambda: len(scene.told) >= 3)
     assert (await store.statistics()).blobs == 1
     with pytest.raises(StoreFailed, match="opened again"):
         await store.cursors(PEER)
@@ -52,9 +51,7 @@ async def test_damage_is_mended_at_once_and_not_without_end(scene: Scene) -> Non
 
 
 async def test_the_reserve_is_looked_after(scene: Scene) -> None:
-    async with asyncio.timeout(5):
-        while not scene.disk.reserve_made:
-            await asyncio.sleep(0.005)
+    await eventually(lambda: scene.disk.reserve_made)
 
 
 async def test_closing_while_it_is_down(scene: Scene) -> None:
@@ -63,9 +60,7 @@ async def test_closing_while_it_is_down(scene: Scene) -> None:
     scene.harness.fail_syncs()
     with pytest.raises(StoreFailed):
         await put(store, blob(store, 0))
-    async with asyncio.timeout(5):
-        while not scene.failures:
-            await asyncio.sleep(0.005)
+    await eventually(lambda: scene.failures)
     await store.close()
     with pytest.raises(StoreFailed):
         await contents(store)

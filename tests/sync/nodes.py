@@ -15,7 +15,7 @@ import contextlib
 import hashlib
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,20 +41,12 @@ from meshbox.sync.status import PeerStatus
 from meshbox.sync.transport import GrpcTransport
 from tests.clocks import BUILD_DATE_MS, ManualClock
 from tests.contract.material import NO_BOUND, blob, log_of, put
+from tests.waiting import WITHIN_S, eventually
 
 LOOPBACK = "127.0.0.1"
 ANY_PORT = Endpoint(LOOPBACK, 0)
-WITHIN_S = 20.0
-"""Seconds that anything here may take; on an idle machine it is milliseconds."""
 
 Content = dict[tuple[LogKey, int], bytes]
-
-
-async def until(is_so: Callable[[], object], *, within_s: float = WITHIN_S) -> None:
-    """Returns once `is_so()` is true; looks a hundred times a second."""
-    async with asyncio.timeout(within_s):
-        while not is_so():
-            await asyncio.sleep(0.01)
 
 
 class Disk(Protocol):
@@ -279,7 +271,7 @@ async def running(disk: Disk, **how: Any) -> AsyncIterator[Node]:
 async def joined(*nodes: Node, within_s: float = WITHIN_S) -> None:
     """Every node has a session with every other."""
     pairs = [(a, b) for a in nodes for b in nodes if a is not b]
-    await until(lambda: all(a.connected(b) for a, b in pairs), within_s=within_s)
+    await eventually(lambda: all(a.connected(b) for a, b in pairs), within_s=within_s)
 
 
 async def equal(*nodes: Node, within_s: float = WITHIN_S) -> Content:

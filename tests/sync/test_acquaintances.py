@@ -11,8 +11,9 @@ from meshbox.core.session.frames import Addresses, PeerAt
 from meshbox.discovery.proving import prove
 from meshbox.sync.peers import INTERNET, TOLD
 from meshbox.sync.service import TICK_S
-from tests.sync.nodes import LOOPBACK, MemoryDisk, Node, equal, joined, running, until
+from tests.sync.nodes import LOOPBACK, MemoryDisk, Node, equal, joined, running
 from tests.sync.stranger import Stranger
+from tests.waiting import eventually
 
 NOBODY = "192.0.2.1"
 """Of documentation (RFC 5737): private as far as anybody can tell, and nobody's."""
@@ -42,7 +43,7 @@ async def test_a_liars_inventions_are_dialled_a_few_at_a_time_and_forgotten() ->
         await liar.shake_hands()
         for first in range(0, 50 * TOLD_FRAME_MAX, TOLD_FRAME_MAX):
             await liar.say(invented(first))
-        await until(lambda: told(a) == TOLD_DIALLED_MAX)
+        await eventually(lambda: told(a) == TOLD_DIALLED_MAX)
         await b.put(range(10))
         await equal(a, b)
         await asyncio.sleep(4 * TICK_S)

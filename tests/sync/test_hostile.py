@@ -54,8 +54,9 @@ from meshbox.identity.key import Identity, mint
 from meshbox.sync.backoff import OFFENCE_FIRST_S
 from meshbox.sync.runner import SessionRunner
 from tests.contract.material import log_of
-from tests.sync.nodes import MemoryDisk, Node, equal, joined, running, until
+from tests.sync.nodes import MemoryDisk, Node, equal, joined, running
 from tests.sync.stranger import Stranger
+from tests.waiting import eventually
 
 ORIGIN = Origin(b"\1" * 32, b"\2" * 4)
 
@@ -108,7 +109,9 @@ async def test_garbage_in_place_of_hello(node: Node, raw: bytes) -> None:
     async with Stranger(node) as stranger:
         await stranger.say(raw)
         assert await stranger.told() == "frame.malformed"
-    await until(lambda: [f["reason"] for f in node.seen("peer.refused")] == ["frame.malformed"])
+    await eventually(
+        lambda: [f["reason"] for f in node.seen("peer.refused")] == ["frame.malformed"]
+    )
 
 
 @pytest.mark.parametrize("raw", GARBAGE.values(), ids=GARBAGE.keys())
@@ -117,7 +120,7 @@ async def test_garbage_in_an_open_session(node: Node, raw: bytes) -> None:
         await stranger.shake_hands()
         await stranger.say(raw)
         assert await stranger.told() == "frame.malformed"
-    await until(lambda: ended(node, stranger) == ["frame.malformed"])
+    await eventually(lambda: ended(node, stranger) == ["frame.malformed"])
 
 
 async def test_who_misbehaved_is_counted_and_kept_out_for_a_while(node: Node) -> None:
@@ -126,7 +129,7 @@ async def test_who_misbehaved_is_counted_and_kept_out_for_a_while(node: Node) ->
         await stranger.shake_hands()
         await stranger.say(Settled(9))
         assert await stranger.told() == "frame.unexpected"
-    await until(lambda: ended(node, stranger) == ["frame.unexpected"])
+    await eventually(lambda: ended(node, stranger) == ["frame.unexpected"])
     async with Stranger(node, identity=identity) as again:
         await again.say(again.hello())
         await again.say(await again.prove())
@@ -142,7 +145,7 @@ async def test_a_misfortune_keeps_nobody_out(node: Node) -> None:
     for _ in range(2):
         async with Stranger(node, identity=identity) as stranger:
             await stranger.shake_hands()
-        await until(lambda: not node.service.connected(identity.node_id))
+        await eventually(lambda: not node.service.connected(identity.node_id))
     assert barred_s(node, identity) == 0
 
 
@@ -158,7 +161,7 @@ async def test_an_oversized_frame(node: Node) -> None:
         await stranger.shake_hands()
         await stranger.say(b"\0" * (FRAME_BYTES_LIMIT + 1))
         await stranger.told()
-    await until(lambda: ended(node, stranger) == ["peer.lost"])
+    await eventually(lambda: ended(node, stranger) == ["peer.lost"])
 
 
 async def wrong_proof(stranger: Stranger) -> Frame:
@@ -190,7 +193,7 @@ async def test_a_dialler_that_proves_nothing(
         await stranger.say(stranger.hello())
         await stranger.say(await make(stranger))
         assert await stranger.told() == reason
-    await until(lambda: [f["reason"] for f in node.seen("peer.refused")] == [reason])
+    await eventually(lambda: [f["reason"] for f in node.seen("peer.refused")] == [reason])
     assert node.service.connected(stranger.node_id) is False
 
 
@@ -227,7 +230,7 @@ async def test_whoever_speaks_for_another_does_not_end_its_session(node: Node) -
             assert await stranger.told() == "proof.wrong"
         assert node.connected(friend)
         assert friend.seen("peer.ended") == []
-    await until(lambda: not node.connected(friend))
+    await eventually(lambda: not node.connected(friend))
 
 
 WRONG: dict[str, tuple[list[Frame], str]] = {
@@ -252,7 +255,7 @@ async def test_frames_in_the_wrong_order(node: Node, frames: list[Frame], reason
         await stranger.shake_hands()
         await stranger.say(*frames)
         assert await stranger.told() == reason
-    await until(lambda: ended(node, stranger) == [reason])
+    await eventually(lambda: ended(node, stranger) == [reason])
 
 
 async def test_false_sketches_are_followed_by_a_listing(node: Node) -> None:
@@ -312,7 +315,7 @@ async def test_endless_gone(node: Node) -> None:
                 gone += len(ranges)
         assert frame.reason == "promise.broken"
         assert gone < 3 * GONE_PROMISES_MAX
-    await until(lambda: ended(node, stranger) == ["promise.broken"])
+    await eventually(lambda: ended(node, stranger) == ["promise.broken"])
 
 
 async def test_offers_of_everything_do_not_break_what_is_told(node: Node) -> None:
@@ -340,7 +343,7 @@ async def test_small_offers_and_large_blobs_fill_no_memory(node: Node) -> None:
         (session,) = [
             r.session for r in node.service._runners if r.session.peer == stranger.node_id
         ]
-        await until(lambda: not session.reads_on)
+        await eventually(lambda: not session.reads_on)
         held_most = await most_uncommitted(session)
         disk.opened.release_syncs()
         await sending
@@ -371,7 +374,7 @@ async def test_beginnings_of_large_blobs_of_many_strangers_fill_no_memory(node: 
         await first.say(End("node.stopping", ""))
         await asyncio.gather(*asked)
         assert turns.bytes == len(others) * 10 * MIB
-    await until(lambda: turns.bytes == 0)
+    await eventually(lambda: turns.bytes == 0)
 
 
 async def most_uncommitted(session: Any) -> int:
@@ -395,7 +398,7 @@ async def test_wants_of_nothing_whose_answers_are_never_read(node: Node) -> None
         while not runner.ended:
             await stranger.say(want)
             assert runner._outbox.qsize() < 200
-    await until(lambda: ended(node, stranger) == ["frame.too_large"])
+    await eventually(lambda: ended(node, stranger) == ["frame.too_large"])
 
 
 async def test_silence_holds_nobody_up(node: Node) -> None:
@@ -414,7 +417,7 @@ async def test_silence_holds_nobody_up(node: Node) -> None:
             await equal(node, friend, within_s=2)
     assert [await task for task in silent] == [None, None, *["handshake.timeout"] * 2]
     assert 9 < time.monotonic() - began < 15
-    await until(lambda: len(node.seen("peer.refused")) == 2)
+    await eventually(lambda: len(node.seen("peer.refused")) == 2)
 
 
 async def silent_tcp(node: Node) -> None:
@@ -496,7 +499,7 @@ async def test_who_never_reads_costs_what_a_read_costs_and_nobody_else_anything(
         wanted = PageRanges(places[log_of("bulky")], SeqRanges.of(0, count))
         await stranger.say(Want(offers.page, (wanted,)))
         (runner,) = [r for r in node.service._runners if r.session.peer == stranger.node_id]
-        await until(lambda: runner._outbox.qsize() > 0)
+        await eventually(lambda: runner._outbox.qsize() > 0)
         most_bytes = 0
         for seq in range(40, 45):
             async with running(MemoryDisk()) as friend:

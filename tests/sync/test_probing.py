@@ -16,7 +16,8 @@ from meshbox.node.internet import Internet
 from meshbox.sync import probing
 from meshbox.sync.bridge.bridges import Bridges
 from meshbox.sync.probing import Probe, is_another
-from tests.sync.nodes import LOOPBACK, MemoryDisk, Node, Wire, equal, running, until
+from tests.sync.nodes import LOOPBACK, MemoryDisk, Node, Wire, equal, running
+from tests.waiting import eventually
 
 
 def free_endpoint() -> Endpoint:
@@ -39,11 +40,11 @@ async def test_it_is_found_when_it_comes_and_what_was_before_is_told_once() -> N
     probe = Probe(told.append)
     endpoint = free_endpoint()
     looking = asyncio.create_task(probe.reached(lambda: [endpoint]))
-    await until(lambda: told)
+    await eventually(lambda: told)
     for _ in range(3):
         probe.failure = None
         probe.hurry()
-        await until(lambda: probe.failure)
+        await eventually(lambda: probe.failure)
     assert {failure.code for failure in told} == {PeerUnreachable.code}
     async with await asyncio.start_server(close, *endpoint):
         probe.hurry()
@@ -56,7 +57,7 @@ async def test_it_looks_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None
     endpoint = free_endpoint()
     told: list[WorldError] = []
     looking = asyncio.create_task(Probe(told.append).reached(lambda: [endpoint]))
-    await until(lambda: told)
+    await eventually(lambda: told)
     async with await asyncio.start_server(close, *endpoint):
         assert await asyncio.wait_for(looking, 5) == endpoint
     assert len(told) == 1
@@ -81,7 +82,7 @@ async def test_a_name_that_nobody_knows_is_a_state() -> None:
     looking = asyncio.create_task(
         Probe(told.append).reached(lambda: [Endpoint("mailbox.invalid", 3001)])
     )
-    await until(lambda: told)
+    await eventually(lambda: told)
     looking.cancel()
     assert told[0].code == NameUnresolved.code
     assert "mailbox.invalid" in told[0].message
@@ -115,7 +116,7 @@ def internet_of(island: Node, far: Node, at: Endpoint) -> Internet:
 async def test_another_node_at_the_address_is_a_clear_state() -> None:
     async with running(MemoryDisk()) as a, running(MemoryDisk()) as b, running(MemoryDisk()) as c:
         internet = internet_of(a, b, c.endpoint)
-        await until(lambda: internet.mailboxes()[0].reason == "identity.mismatch")
+        await eventually(lambda: internet.mailboxes()[0].reason == "identity.mismatch")
         told = internet.mailboxes()[0]
         assert told.state in (InternetState.WAITING, InternetState.CONNECTING)
         assert told.detail == f"who answers at {c.endpoint} is not this node"
@@ -133,7 +134,7 @@ async def test_the_internet_is_back_within_seconds() -> None:
         internet = internet_of(island, far, line.endpoint)
         await island.put(range(3), author="here")
         await far.put(range(3), author="there")
-        await until(lambda: line.dialled > 3)
+        await eventually(lambda: line.dialled > 3)
         assert internet.mailboxes()[0].state is not InternetState.CONNECTED
         line.heal()
         began_s = time.monotonic()
@@ -145,9 +146,9 @@ async def test_the_internet_is_back_within_seconds() -> None:
 async def test_one_that_comes_to_the_lan_is_found_there_meanwhile() -> None:
     async with running(MemoryDisk()) as island, running(MemoryDisk()) as far:
         internet = internet_of(island, far, free_endpoint())
-        await until(lambda: internet.mailboxes()[0].reason == PeerUnreachable.code)
+        await eventually(lambda: internet.mailboxes()[0].reason == PeerUnreachable.code)
         island.knows(far)
-        await until(lambda: island.connected(far))
+        await eventually(lambda: island.connected(far))
         await internet.stop()
 
 
@@ -155,6 +156,6 @@ async def test_two_addresses_of_one_node_are_both_tried() -> None:
     async with running(MemoryDisk()) as island, running(MemoryDisk()) as far:
         first = internet_of(island, far, free_endpoint())
         second = internet_of(island, far, far.endpoint)
-        await until(lambda: first.mailboxes()[0].state is InternetState.CONNECTED)
+        await eventually(lambda: first.mailboxes()[0].state is InternetState.CONNECTED)
         for internet in (first, second):
             await internet.stop()

@@ -15,15 +15,14 @@ from meshbox.sync import reaching as reaching_module
 from meshbox.sync.backoff import Backoff
 from tests.sync.nodes import (
     LOOPBACK,
-    WITHIN_S,
     MemoryDisk,
     Node,
     Wire,
     equal,
     joined,
     running,
-    until,
 )
+from tests.waiting import WITHIN_S, eventually
 
 FOLLOWED_S_MAX = 2.0
 HERE, THERE = "127.0.0.1", "127.0.0.2"
@@ -58,7 +57,7 @@ async def test_both_dialling_at_once_leaves_one_session(
             await asyncio.sleep(rng.choice([0.0, 0.0, 0.001, 0.01, 0.02]))
         await joined(a, b)
         await equal(a, b)
-        await until(lambda: a.sessions == b.sessions == 1)
+        await eventually(lambda: a.sessions == b.sessions == 1)
         # The one that is left is the same on both sides: it carries what comes now.
         await a.put(range(3, 5), author="of a")
         await b.put(range(3, 5), author="of b")
@@ -80,7 +79,7 @@ async def test_crossing_dials_choose_the_smaller_ids_session(
             a.knows(b)
             b.knows(a)
             await joined(a, b)
-            await until(lambda a=a, b=b: a.sessions == b.sessions == 1)  # type: ignore[misc]
+            await eventually(lambda a=a, b=b: a.sessions == b.sessions == 1)  # type: ignore[misc]
             if len(a.seen("peer.connected")) + len(b.seen("peer.connected")) > 2:
                 crossed += 1
                 assert [runner.dialled for runner in a.service._runners] == [True]
@@ -99,13 +98,13 @@ async def test_it_waits_longer_and_longer_between_tries(monkeypatch: pytest.Monk
     async with running(MemoryDisk()) as a, running(MemoryDisk()) as b, Wire(b.endpoint) as wire:
         wire.cut()
         a.knows(b, via=wire.endpoint)
-        await until(lambda: len(waited) >= 10)
+        await eventually(lambda: len(waited) >= 10)
         assert waited[0] < 0.3
         assert waited[9] > 7
         wire.heal()
         await joined(a, b)
         tried = len(waited)
-        await until(lambda: b.peer(a) and b.peer(a).blobs_in == 0)  # type: ignore[union-attr]
+        await eventually(lambda: b.peer(a) and b.peer(a).blobs_in == 0)  # type: ignore[union-attr]
         await asyncio.sleep(0.2)
         assert len(waited) == tried, "a peer that is connected is not waited for"
 
@@ -125,7 +124,7 @@ async def test_who_dialled_us_is_not_dialled_and_not_given_up() -> None:
         assert len(b.seen("peer.connected")) == 1
         a.service.peer_gone(b.node_id)
         wire.cut()
-        await until(lambda: len(b.seen("peer.connected")) == 2, within_s=2)
+        await eventually(lambda: len(b.seen("peer.connected")) == 2, within_s=2)
         assert b.seen("peer.connected")[1]["dialled"] is True
 
 
@@ -136,7 +135,7 @@ async def test_a_peer_that_is_gone_is_dialled_no_more_and_found_again() -> None:
         a.service.peer_gone(b.node_id)
         assert a.connected(b)
         wire.cut()
-        await until(lambda: not a.service._reaching._dialling)
+        await eventually(lambda: not a.service._reaching._dialling)
         wire.heal()
         dialled = wire.dialled
         for _ in range(3):
@@ -165,15 +164,15 @@ async def test_a_peer_that_moves_is_followed_before_its_old_session_ends() -> No
         a.service.peer_found(b.node_id, at(b, HERE), "mdns")
         await joined(a, b)
         a.service.peer_found(b.node_id, at(b, THERE), "mdns")
-        await until(lambda: len(a.seen("peer.connected")) == 2, within_s=FOLLOWED_S_MAX)
-        await until(lambda: a.sessions == b.sessions == 1)
+        await eventually(lambda: len(a.seen("peer.connected")) == 2, within_s=FOLLOWED_S_MAX)
+        await eventually(lambda: a.sessions == b.sessions == 1)
         assert a.seen("peer.ended") == []
         await b.put(range(3))
         await equal(a, b)
         a.service.peer_found(b.node_id, at(b, HERE), "mdns")
         await asyncio.sleep(0.3)
         assert len(a.seen("peer.connected")) == 2, "it may be forged: not at every word"
-        await until(lambda: len(a.seen("peer.connected")) == 3)
+        await eventually(lambda: len(a.seen("peer.connected")) == 3)
 
 
 async def test_who_dialled_us_and_moves_is_followed() -> None:
@@ -186,7 +185,7 @@ async def test_who_dialled_us_and_moves_is_followed() -> None:
         a.service.peer_found(b.node_id, at(b, HERE, THERE), "mdns")
         assert [told["dialled"] for told in a.seen("peer.connected")] == [False]
         a.service.peer_found(b.node_id, at(b, THERE), "mdns")
-        await until(lambda: len(a.seen("peer.connected")) == 2, within_s=FOLLOWED_S_MAX)
+        await eventually(lambda: len(a.seen("peer.connected")) == 2, within_s=FOLLOWED_S_MAX)
         assert a.seen("peer.connected")[1]["dialled"] is True
 
 
@@ -210,7 +209,7 @@ async def test_on_another_network_who_waits_to_be_dialled_is_dialled_now(
     async with running(MemoryDisk()) as a, running(MemoryDisk()) as b, Wire(b.endpoint) as wire:
         wire.cut()
         a.knows(b, via=wire.endpoint, source="static")
-        await until(lambda: a.seen("peer.unreachable"))
+        await eventually(lambda: a.seen("peer.unreachable"))
         wire.heal()
         a.service.network_changed()
         await joined(a, b, within_s=FOLLOWED_S_MAX)

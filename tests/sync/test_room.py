@@ -9,7 +9,8 @@ from meshbox.core.room import Allocation
 from meshbox.mailbox.sweeping import keep_room
 from tests.contract.material import DAY_MS, log_of
 from tests.sync.conftest import NewDisk
-from tests.sync.nodes import MemoryDisk, Node, content_of_store, joined, running, until
+from tests.sync.nodes import MemoryDisk, Node, content_of_store, joined, running
+from tests.waiting import eventually
 
 SIZE = 1_000
 FULL = Allocation(30_000)
@@ -41,7 +42,7 @@ async def test_what_was_passed_comes_when_there_is_room_again(new_disk: NewDisk)
         assert b.store.floor is not None
         a.knows(b)
         await joined(a, b)
-        await until(lambda: offered_all(a, b))
+        await eventually(lambda: offered_all(a, b))
         assert await held(b, "old") == 0
         cursors = await b.store.cursors(a.node_id)
         make_roomy(b)
@@ -87,7 +88,7 @@ async def test_two_full_nodes_come_to_rest() -> None:
         for at in range(6):
             await a.put(range(at * 10, at * 10 + 10), author="of a", size_bytes=SIZE)
             await b.put(range(at * 10, at * 10 + 10), author="of b", size_bytes=SIZE)
-        await until(lambda: offered_all(a, b) and offered_all(b, a))
+        await eventually(lambda: offered_all(a, b) and offered_all(b, a))
         evicted = [(await node.store.statistics()).evicted for node in (a, b)]
         for node in (a, b):
             await keep_room(node.store)

@@ -25,8 +25,8 @@ from tests.sync.nodes import (
     equal,
     joined,
     running,
-    until,
 )
+from tests.waiting import eventually
 
 
 async def test_two_are_equal_after_they_connect(new_disk: NewDisk) -> None:
@@ -77,7 +77,7 @@ async def test_a_ring_sends_nothing_twice() -> None:
             await node.put(range(at * 100, at * 100 + 100), author="one log")
         await equal(a, b, c)
         peers = [node.service.peers for node in (a, b, c)]
-        await until(lambda: sum(p.blobs_in for told in peers for p in told()) == 2 * 900)
+        await eventually(lambda: sum(p.blobs_in for told in peers for p in told()) == 2 * 900)
         assert sum(p.duplicates_in for told in peers for p in told()) == 0
 
 
@@ -102,7 +102,7 @@ async def test_a_stop_is_told_to_those_dialled_and_those_that_dialled() -> None:
         await b.stop()
         took_s = time.monotonic() - began
         for node in (a, c):
-            await until(lambda node=node: node.seen("peer.ended"))  # type: ignore[misc]
+            await eventually(lambda node=node: node.seen("peer.ended"))  # type: ignore[misc]
             (ended,) = node.seen("peer.ended")
             assert (ended["reason"], "node.stopping" in ended["detail"]) == ("peer.ended", True)
     assert took_s < 1
@@ -112,7 +112,7 @@ async def test_a_stop_does_not_wait_for_those_that_cannot_be_reached() -> None:
     async with running(MemoryDisk()) as a, running(MemoryDisk()) as b, Wire(b.endpoint) as wire:
         wire.freeze()
         a.knows(b, via=wire.endpoint)
-        await until(lambda: wire.dialled)
+        await eventually(lambda: wire.dialled)
         began = time.monotonic()
         await a.stop()
         assert time.monotonic() - began < 0.5
@@ -128,7 +128,7 @@ async def test_nothing_goes_on_after_a_stop() -> None:
         own = {asyncio.current_task()}
         names = [task.get_coro().__qualname__ for task in asyncio.all_tasks() - own]  # type: ignore[union-attr]
         assert not [name for name in names if "Dialling" in name]
-        await until(lambda: not b.connected(a))
+        await eventually(lambda: not b.connected(a))
 
 
 async def test_a_cut_is_noticed_and_healed() -> None:
@@ -138,13 +138,13 @@ async def test_a_cut_is_noticed_and_healed() -> None:
         await joined(a, b)
         await equal(a, b)
         wire.cut()
-        await until(lambda: not a.connected(b) and not b.connected(a))
+        await eventually(lambda: not a.connected(b) and not b.connected(a))
         assert [ended["reason"] for ended in a.seen("peer.ended")] == ["peer.lost"]
         assert [ended["reason"] for ended in b.seen("peer.ended")] == ["peer.lost"]
         await a.put(range(10, 20))
         await b.put(range(10), author="of b")
         before = wire.dialled
-        await until(lambda: wire.dialled >= before + 3)
+        await eventually(lambda: wire.dialled >= before + 3)
         status = a.peer(b)
         assert status is not None
         assert (status.state, status.reason) in {
@@ -182,12 +182,12 @@ async def test_a_node_that_comes_back_goes_on_where_it_was(new_disk: NewDisk) ->
         assert len(await equal(a, b)) == 600
         await at_rest(a, b)
         await b.restart()
-        await until(lambda: len(b.seen("peer.connected")) == 2)
+        await eventually(lambda: len(b.seen("peer.connected")) == 2)
         await at_rest(a, b)
         assert offered_pages(a, b) == [0, 0]
         await a.restart()
         a.knows(b)
-        await until(lambda: len(b.seen("peer.connected")) == 3)
+        await eventually(lambda: len(b.seen("peer.connected")) == 3)
         await at_rest(a, b)
         assert offered_pages(a, b) == [0, 0]
         await a.put(range(300, 301), author="of a")
@@ -221,7 +221,7 @@ async def at_rest(*nodes: Node) -> None:
         runners = [runner for node in nodes for runner in node.service._runners]
         return len(runners) == len(nodes) and all(r.session.is_settled for r in runners)
 
-    await until(is_so)
+    await eventually(is_so)
 
 
 def offered_pages(*nodes: Node) -> list[int]:
@@ -248,7 +248,7 @@ async def test_what_one_holder_does_not_send_the_next_one_is_asked_for() -> None
             await a.put(range(200), author=f"{author}", size_bytes=2_000)
             await b.put(range(200), author=f"{author}", size_bytes=2_000)
         wire_a.thaw()
-        await until(lambda: c.service._runners and asked_of(c, a) > 0)
+        await eventually(lambda: c.service._runners and asked_of(c, a) > 0)
         wire_a.freeze()
         wire_b.thaw()
         assert len(await equal(b, c, within_s=8)) == 1_600
@@ -297,7 +297,7 @@ async def test_wants_are_spread_over_those_who_hold_a_log(monkeypatch: pytest.Mo
         c.knows(a)
         c.knows(b)
         assert len(await equal(a, b, c)) == 3_000
-        await until(lambda: sum(status.blobs_in for status in c.service.peers()) == 3_000)
+        await eventually(lambda: sum(status.blobs_in for status in c.service.peers()) == 3_000)
         assert min(status.blobs_in for status in c.service.peers()) > 3_000 // 4
         assert [status.duplicates_in for status in c.service.peers()] == [0, 0]
 
@@ -312,7 +312,7 @@ async def test_what_was_asked_of_a_peer_that_left_is_asked_of_another() -> None:
         for node in (a, b):
             await node.put(range(500), size_bytes=20_000)
         c.knows(a, via=wire.endpoint)
-        await until(lambda: c.peer(a) and c.peer(a).lag > 0)  # type: ignore[union-attr]
+        await eventually(lambda: c.peer(a) and c.peer(a).lag > 0)  # type: ignore[union-attr]
         wire.freeze()
         c.knows(b)
         await joined(b, c)
@@ -329,9 +329,9 @@ async def test_a_store_that_failed_ends_sessions_and_is_not_a_bug() -> None:
         await joined(a, b)
         disk.opened.fail_syncs(OSError("no such disk"))
         await a.put(range(3))
-        await until(lambda: b.seen("peer.ended"))
+        await eventually(lambda: b.seen("peer.ended"))
         assert {ended["reason"] for ended in b.seen("peer.ended")} == {"store.failed"}
-        await until(lambda: len(a.seen("peer.connected")) > 1)
+        await eventually(lambda: len(a.seen("peer.connected")) > 1)
         assert not b.service.failed.done()
         assert await a.content()
         await b.stop()
@@ -342,7 +342,7 @@ async def test_what_is_told_of_peers() -> None:
         await a.put(range(20))
         b.knows(a)
         await equal(a, b)
-        await until(lambda: b.peer(a).blobs_in == 20)  # type: ignore[union-attr]
+        await eventually(lambda: b.peer(a).blobs_in == 20)  # type: ignore[union-attr]
         of_a, of_b = b.peer(a), a.peer(b)
         assert of_a is not None
         assert of_b is not None
@@ -357,7 +357,7 @@ async def test_what_is_told_of_peers() -> None:
         assert of_a.last_progress_ms is not None
         assert now_ms - 20_000 < of_a.since_ms <= of_a.last_progress_ms <= now_ms + 1
         await a.stop()
-        await until(lambda: not b.connected(a))
+        await eventually(lambda: not b.connected(a))
         after = b.peer(a)
         assert after is not None
         assert (after.reason, after.since_ms) == ("peer.ended", None)

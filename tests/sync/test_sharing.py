@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from meshbox.sync.peers import INTERNET
-from tests.sync.nodes import MemoryDisk, Node, Wire, equal, joined, running, until
+from tests.sync.nodes import MemoryDisk, Node, Wire, equal, joined, running
+from tests.waiting import eventually
 
 TAKEN_OVER_S_MAX = 10.0
 LOGS = 30
@@ -102,5 +103,5 @@ async def test_what_a_far_node_says_of_its_ways_out_is_no_reason_to_wait() -> No
         async with running(MemoryDisk(), **how) as a, running(MemoryDisk(), **how) as b:
             a.knows(b, source=INTERNET)
             a.knows(far, source=INTERNET)
-            await until(lambda: a.connected(b) and a.connected(far))
+            await eventually(lambda: a.connected(b) and a.connected(far))
             assert a.service.ways_out.by_name[far.node_id]._sharing == frozenset()

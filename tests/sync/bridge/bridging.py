@@ -23,6 +23,7 @@ from meshbox.sync.bridge.topics import KnownTopics
 from meshbox.sync.runner import NO_BOUND
 from tests.contract.material import blob, held, log_of, put
 from tests.sync.bridge.quirky_server import QuirkyServer
+from tests.waiting import eventually
 
 NODE = node_id_of(b"n" * 32)
 Content = dict[tuple[str, str], dict[int, bytes]]
@@ -104,9 +105,7 @@ def contents(author: str, *seqs: int) -> dict[int, bytes]:
 async def rounds(server: QuirkyServer, count: int) -> None:
     """Waits until the server was asked `count` more times."""
     until = server.gets + count
-    async with asyncio.timeout(20):
-        while server.gets < until:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: server.gets >= until)
 
 
 async def equal(store: MailboxStore, server: QuirkyServer, expected: Content) -> None:

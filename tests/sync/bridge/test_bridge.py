@@ -25,7 +25,7 @@ from tests.sync.bridge.bridging import (
     way_of,
 )
 from tests.sync.bridge.quirky_server import QuirkyServer, hanging
-from tests.sync.nodes import until
+from tests.waiting import eventually
 
 GENERATIONS = [("blobs",), ("blips",), ("blobs", "blips")]
 
@@ -147,7 +147,7 @@ async def test_a_request_that_hangs_ends_when_the_path_changes(
             await rounds(server, 3)
             server.mood = hanging
             gets = server.gets
-            await until(lambda: server.gets > gets)
+            await eventually(lambda: server.gets > gets)
             bridge.network_changed()
             server.mood = None
             path[0] = "192.0.2.2"
@@ -172,7 +172,7 @@ async def test_a_topic_with_too_much_news_is_left_alone_and_the_others_go_on(
         async with bridged(store, server.url, events=events) as bridge:
             small = {(topic, "c"): contents("c", 0) for topic in topics if topic != "7"}
             await equal(store, server, small)
-            await until(lambda: "internet.set_aside" in [event for event, _ in events])
+            await eventually(lambda: "internet.set_aside" in [event for event, _ in events])
             await deposit(store, "3", "a", 1)
             await equal(store, server, {("3", "a"): contents("a", 0, 1)})
             assert bridge.mailbox().state is InternetState.CONNECTED

@@ -15,7 +15,7 @@ from tests.sync.bridge.bridging import (
     theirs,
 )
 from tests.sync.bridge.quirky_server import QuirkyServer
-from tests.sync.nodes import until
+from tests.waiting import eventually
 
 
 async def test_what_was_brought_is_remembered(harness: MemoryHarness) -> None:
@@ -26,7 +26,7 @@ async def test_what_was_brought_is_remembered(harness: MemoryHarness) -> None:
         server.untaken = b"a 3"
         there = {("t", "a"): contents("a", 0, 1, 2, 4, 5, 6, 7)}
         async with bridged(store, server.url):
-            await until(lambda: theirs(server, there) == there)
+            await eventually(lambda: theirs(server, there) == there)
             await rounds(server, 2)
         stores = server.stores
         store = await harness.reopen()
@@ -34,7 +34,7 @@ async def test_what_was_brought_is_remembered(harness: MemoryHarness) -> None:
             await rounds(server, 10)
             assert server.stores == stores
             await deposit(store, "t", "a", 8)
-            await until(lambda: 8 in theirs(server, there)["t", "a"])
+            await eventually(lambda: 8 in theirs(server, there)["t", "a"])
             assert server.stores == stores + 1
 
 
@@ -64,7 +64,7 @@ async def test_a_server_that_takes_nothing_is_at_fault_and_not_the_messages(
 
         server.mood = mood
         async with bridged(store, server.url) as bridge:
-            await until(lambda: bridge.mailbox().reason == "server.refused")
+            await eventually(lambda: bridge.mailbox().reason == "server.refused")
             assert server.stores < 3 * REFUSED_MAX
             server.mood = None
             bridge.network_changed()

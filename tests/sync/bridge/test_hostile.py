@@ -16,7 +16,8 @@ from tests.identity.authority import Authority
 from tests.sync.bridge import quirky_server
 from tests.sync.bridge.bridging import bridged, contents, deposit, equal, ours, rounds
 from tests.sync.bridge.quirky_server import Mood, QuirkyServer
-from tests.sync.nodes import LOOPBACK, until
+from tests.sync.nodes import LOOPBACK
+from tests.waiting import eventually
 
 LOGS = {("t", "a"): contents("a", 0), ("t", "b"): contents("b", 0)}
 
@@ -47,7 +48,7 @@ async def test_it_is_told_waited_for_and_gone_on_with(
         server.put("t", "b", contents("b", 0))
         server.mood = mood
         async with bridged(store, server.url) as bridge:
-            await until(lambda: bridge.mailbox().reason == reason)
+            await eventually(lambda: bridge.mailbox().reason == reason)
             told = bridge.mailbox()
             assert told.state is not InternetState.CONNECTED
             assert told.detail
@@ -56,7 +57,7 @@ async def test_it_is_told_waited_for_and_gone_on_with(
             monkeypatch.setattr(mailbox_server, "SERVER_MS_MIN", 30_000)
             bridge.network_changed()
             await equal(store, server, LOGS)
-            await until(lambda: bridge.mailbox().reason is None)
+            await eventually(lambda: bridge.mailbox().reason is None)
 
 
 @pytest.mark.parametrize("name", MOODS)
@@ -74,7 +75,7 @@ async def test_it_may_begin_in_the_middle(
             monkeypatch.setattr(mailbox_server, "SERVER_MS_MIN", patience_ms)
             server.put("t", "b", contents("b", 0))
             if reason != "answer.too_large":  # Then the topic alone is left alone.
-                await until(lambda: bridge.mailbox().reason == reason)
+                await eventually(lambda: bridge.mailbox().reason == reason)
                 server.mood = None
                 monkeypatch.setattr(mailbox_server, "SERVER_MS_MIN", 30_000)
                 bridge.network_changed()
@@ -87,7 +88,7 @@ async def test_it_may_ask_us_to_stay_away(harness: MemoryHarness) -> None:
     with QuirkyServer() as server:
         server.mood = quirky_server.busy
         async with bridged(store, server.url) as bridge:
-            await until(lambda: bridge.mailbox().reason == "server.refused")
+            await eventually(lambda: bridge.mailbox().reason == "server.refused")
             asked = sum(server.asked.values())
             bridge.network_changed()
             await asyncio.sleep(0.3)
@@ -131,7 +132,7 @@ async def test_what_is_no_answer(harness: MemoryHarness, topic: dict[str, Any]) 
     with QuirkyServer() as server:
         server.mood = quirky_server.saying({"t": topic})
         async with bridged(store, server.url) as bridge:
-            await until(lambda: bridge.mailbox().reason == "server.garbled")
+            await eventually(lambda: bridge.mailbox().reason == "server.garbled")
 
 
 async def test_nobody_is_there_and_then_somebody_is(harness: MemoryHarness) -> None:
@@ -140,7 +141,7 @@ async def test_nobody_is_there_and_then_somebody_is(harness: MemoryHarness) -> N
     with QuirkyServer() as server:
         url = server.url
     async with bridged(store, url) as bridge:
-        await until(lambda: bridge.mailbox().reason == "peer.unreachable")
+        await eventually(lambda: bridge.mailbox().reason == "peer.unreachable")
     with QuirkyServer() as server:
         server.put("t", "b", contents("b", 0))
         async with bridged(store, server.url):
@@ -158,7 +159,9 @@ async def test_who_does_not_speak_http(harness: MemoryHarness) -> None:
     async with await asyncio.start_server(greet, LOOPBACK, 0) as smtp:
         port = smtp.sockets[0].getsockname()[1]
         async with bridged(store, f"http://{LOOPBACK}:{port}") as bridge:
-            await until(lambda: bridge.mailbox().reason in ("server.garbled", "peer.unreachable"))
+            await eventually(
+                lambda: bridge.mailbox().reason in ("server.garbled", "peer.unreachable")
+            )
             assert bridge.mailbox().reason == "server.garbled"
 
 
@@ -201,5 +204,5 @@ async def test_a_certificate_that_does_not_fit(
     name = "another.example" if wrong == "name" else "localhost"
     with QuirkyServer(tls=tls(issuer, tmp_path, name)) as server:
         async with bridged(store, server.url) as bridge:
-            await until(lambda: bridge.mailbox().reason == "certificate.wrong")
+            await eventually(lambda: bridge.mailbox().reason == "certificate.wrong")
         assert sum(server.asked.values()) == 0

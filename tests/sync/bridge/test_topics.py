@@ -18,7 +18,7 @@ from meshbox.sync.bridge.topics import KnownTopics
 from tests.contract.harness import MemoryHarness
 from tests.contract.material import blob, log_of, put
 from tests.sync.bridge.bridging import deposit
-from tests.sync.nodes import until
+from tests.waiting import eventually
 
 
 def is_long(changed: list[str], count: int) -> bool:
@@ -41,14 +41,14 @@ async def test_those_of_before_and_those_that_change(harness: MemoryHarness) -> 
     await deposit(store, "before", "a", 0)
     known = KnownTopics(store, carried=ALL_TOPICS, named=[Topic("named")])
     async with following(known) as changed:
-        await until(lambda: changed == ["before"])
+        await eventually(lambda: changed == ["before"])
         await deposit(store, "new", "a", 0)
         await deposit(store, "before", "b", 0)
-        await until(lambda: changed == ["before", "new", "before"])
+        await eventually(lambda: changed == ["before", "new", "before"])
         message = log_of("m", "message")._replace(namespace=Namespace.MESSAGES)
         await put(store, blob(store, 0, log=message))
         await deposit(store, "last", "a", 0)
-        await until(lambda: changed[-1] == "last")
+        await eventually(lambda: changed[-1] == "last")
         assert "message" not in changed
     assert list(known) == ["named", "new", "before", "last"]
 
@@ -59,7 +59,7 @@ async def test_what_is_not_carried_is_not_known(harness: MemoryHarness) -> None:
     await deposit(store, "carried", "a", 0)
     known = KnownTopics(store, carried=OwnTopics([Topic("carried")]), named=[])
     async with following(known) as changed:
-        await until(lambda: changed)
+        await eventually(lambda: changed)
     assert list(known) == ["carried"]
 
 
@@ -72,7 +72,7 @@ async def test_the_one_that_is_quiet_for_longest_goes_for_a_newcomer(
     async with following(known) as changed:
         for count, topic in enumerate(("first", "second", "first", "third"), 1):
             await deposit(store, topic, "a", count)
-            await until(partial(is_long, changed, count))
+            await eventually(partial(is_long, changed, count))
         assert list(known) == ["named", "first", "third"]
         known.forget(Topic("named"))
         known.forget(Topic("first"))
@@ -91,6 +91,6 @@ async def test_all_is_read_again_after_a_new_opening(harness: MemoryHarness) -> 
     store = await harness.open()
     await deposit(store, "t", "a", 0)
     async with following(KnownTopics(store, carried=ALL_TOPICS, named=[])) as changed:
-        await until(lambda: changed == ["t"])
+        await eventually(lambda: changed == ["t"])
         await deposit(store, "u", "a", 0)
-        await until(lambda: "u" in changed)
+        await eventually(lambda: "u" in changed)
