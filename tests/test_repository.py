@@ -239,20 +239,39 @@ def test_a_skip_fails_where_all_tests_are_required(tmp_path: Path, body: str, ou
 
 def test_tests_that_need_a_lab_say_so() -> None:
     """Or `scripts/test --fast` would need root."""
-    fast = re.search(r"--ignore=tests/\{([\w,]+)\}", (ROOT / "scripts/test").read_text("utf-8"))
-    assert fast, "scripts/test names the folders that --fast leaves out"
-    not_fast = fast[1].split(",")
     offences = [
         f"{path.relative_to(ROOT)}: {test.name}"
-        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for path in files_of_parts("test_*.py")
         if not {"pytest.mark.lab", "pytest.mark.slow", "pytest.mark.xdist_group"}
         & marks_of(tree(path))
-        if path.relative_to(ROOT / "tests").parts[0] not in not_fast
         for test in tree(path).body
         if isinstance(test, ast.FunctionDef | ast.AsyncFunctionDef)
         and test.name.startswith("test_")
         and any(isinstance(node, ast.Name) and node.id == "Lab" for node in ast.walk(test))
         and "pytest.mark.lab" not in map(ast.unparse, test.decorator_list)
+    ]
+    assert offences == []
+
+
+def files_of_parts(pattern: str) -> list[Path]:
+    """What is not in the folders that `scripts/test --fast` leaves out."""
+    left_out = re.search(r"--ignore=tests/\{([\w,]+)\}", (ROOT / "scripts/test").read_text("utf-8"))
+    assert left_out
+    folders = [ROOT / "tests" / folder for folder in left_out[1].split(",")]
+    paths = sorted((ROOT / "tests").rglob(pattern))
+    return [path for path in paths if not any(map(path.is_relative_to, folders))]
+
+
+def test_what_will_be_so_is_awaited_in_one_way() -> None:
+    """By `tests.waiting.eventually`, not by a loop that only sleeps; sleep(0), a turn, may be."""
+    offences = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in files_of_parts("*.py")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.While)
+        and re.fullmatch(
+            r"await asyncio\.sleep\((?!0\)).*\)", "\n".join(map(ast.unparse, node.body))
+        )
     ]
     assert offences == []
 

@@ -63,9 +63,11 @@ async def numbers(node: Node, author: str) -> set[int]:
 
 async def has(node: Node, author: str, seqs: set[int]) -> None:
     """Waits until a node holds just `seqs` of a log."""
-    async with asyncio.timeout(20):
-        while await numbers(node, author) != seqs:
-            await asyncio.sleep(0.01)
+
+    async def is_so() -> bool:
+        return await numbers(node, author) == seqs
+
+    await eventually(is_so)
 
 
 async def with_store(node: Node, store_class: type[EmbeddedStore]) -> None:

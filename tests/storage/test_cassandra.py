@@ -44,6 +44,7 @@ from scripts.clusters.cluster import Cluster
 from tests import cassandra
 from tests.clocks import ManualClock
 from tests.contract.material import LOG, VERIFIED, blob, contents, log_of, put, put_one, whole_feed
+from tests.waiting import eventually
 
 NODE = node_id_of(b"n" * 32)
 LAG_MS = 2_000
@@ -230,12 +231,6 @@ async def opener(keyspace: Access) -> AsyncIterator[Opener]:
         await store.close()
 
 
-async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.02)
-
-
 async def holds(store: MailboxStore, seqs: set[int], log: LogId = LOG) -> bool:
     return set(await contents(store, log)) == seqs
 
@@ -247,14 +242,14 @@ async def test_what_one_process_stores_others_show(opener: Opener) -> None:
     for seq in range(5):
         await put(first if seq % 2 else second, blob(first, seq))
     for store in (first, second):
-        await until(lambda store=store: holds(store, set(range(5))))  # type: ignore[misc]
+        await eventually(lambda store=store: holds(store, set(range(5))))  # type: ignore[misc]
         assert [r.log for r in await store.topic(Namespace.LOGS, Topic("topic"))] == [LOG]
     await put(first, blob(first, 0, log=log_of("new")))
 
     async def lists_both() -> bool:
         return len(await second.topic(Namespace.LOGS, Topic("topic"))) == 2
 
-    await until(lists_both)
+    await eventually(lists_both)
     assert await put_one(second, blob(second, 0, b"other", log=log_of("new"))) is Outcome.CONFLICT
     assert first.epoch == second.epoch
 
@@ -303,7 +298,7 @@ async def test_a_peer_with_a_cursor_misses_nothing(opener: Opener) -> None:
         await follow()
         return all(set(shown[log].numbers()) == stored[log] for log in logs)
 
-    await until(has_all, seconds=20)
+    await eventually(has_all)
 
     # And the cursor comes to rest: after the lag nothing is shown again.
     async def is_quiet() -> bool:
@@ -311,7 +306,7 @@ async def test_a_peer_with_a_cursor_misses_nothing(opener: Opener) -> None:
         records, cursor = await whole_feed(stores[0], cursor)
         return not records
 
-    await until(is_quiet)
+    await eventually(is_quiet)
     for log in logs:
         for store in stores:
             assert await holds(store, stored[log], log)
@@ -352,7 +347,7 @@ async def test_a_round_that_took_too_long_is_stamped_anew(opener: Opener) -> Non
     assert await storing == (Outcome.STORED,)
     found, _ = await whole_feed(other, cursor)
     assert [r.held for r in found] == [SeqRanges.of(0, 4)]
-    await until(lambda: holds(other, {0, 1, 2, 3}))
+    await eventually(lambda: holds(other, {0, 1, 2, 3}))
 
 
 @on_cassandra
@@ -500,18 +495,18 @@ async def test_a_keyspace_may_change_under_a_process(opener: Opener, keyspace: A
         await connection.define("DROP TABLE ks.seen")
         with pytest.raises(StoreFailed):
             await put(store, blob(store, 1))
-        await until(in_trouble)
+        await eventually(in_trouble)
         assert "lacks seen" in str(store.trouble)
         assert (await store.statistics()).logs == counted.logs
         await create_tables(connection)
-        await until(well, seconds=20)
+        await eventually(well)
         # What it remembered of the old table would have it say "known", and keep nothing.
         assert await put_one(store, blob(store, 0)) is Outcome.STORED
         for version in ("99", "1"):
             await connection.define(
                 f"INSERT INTO ks.mailbox (name, value) VALUES ('schema', textAsBlob('{version}'))"
             )
-            await until(well if version == "1" else in_trouble, seconds=20)
+            await eventually(well if version == "1" else in_trouble)
         await connection.define("DELETE FROM ks.mailbox WHERE name = 'node'")
         async with asyncio.timeout(10):
             await store.lost

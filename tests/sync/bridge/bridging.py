@@ -110,9 +110,11 @@ async def rounds(server: QuirkyServer, count: int) -> None:
 
 async def equal(store: MailboxStore, server: QuirkyServer, expected: Content) -> None:
     """Waits until of these logs both hold just `expected`."""
-    async with asyncio.timeout(20):
-        while theirs(server, expected) != expected or await ours(store, *expected) != expected:
-            await asyncio.sleep(0.02)
+
+    async def both_do() -> bool:
+        return theirs(server, expected) == expected and await ours(store, *expected) == expected
+
+    await eventually(both_do)
 
 
 def theirs(server: QuirkyServer, logs: Iterable[tuple[str, str]]) -> Content:
@@ -123,6 +125,8 @@ def theirs(server: QuirkyServer, logs: Iterable[tuple[str, str]]) -> Content:
 
 async def becomes(find: Callable[[], Awaitable[Content]], expected: Content) -> None:
     """Waits until what is found is `expected`."""
-    async with asyncio.timeout(20):
-        while await find() != expected:
-            await asyncio.sleep(0.02)
+
+    async def is_so() -> bool:
+        return await find() == expected
+
+    await eventually(is_so)

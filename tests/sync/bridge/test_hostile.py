@@ -14,7 +14,7 @@ from meshbox.core.internet import InternetState
 from tests.contract.harness import MemoryHarness
 from tests.identity.authority import Authority
 from tests.sync.bridge import quirky_server
-from tests.sync.bridge.bridging import bridged, contents, deposit, equal, ours, rounds
+from tests.sync.bridge.bridging import becomes, bridged, contents, deposit, equal, ours, rounds
 from tests.sync.bridge.quirky_server import Mood, QuirkyServer
 from tests.sync.nodes import LOOPBACK
 from tests.waiting import eventually
@@ -107,9 +107,7 @@ async def test_what_it_says_of_other_topics_is_not_kept(harness: MemoryHarness) 
         )
         async with bridged(store, server.url):
             expected = {("t", "a"): contents("a", *range(4)) | {4: b"\1"}, ("other", "a"): {}}
-            async with asyncio.timeout(20):
-                while await ours(store, *expected) != expected:
-                    await asyncio.sleep(0.02)
+            await becomes(lambda: ours(store, *expected), expected)
 
 
 @pytest.mark.parametrize(
