@@ -219,7 +219,7 @@ def test_the_bindings_errors_as_ours(text: str, fault: type[Exception]) -> None:
         raise RuntimeError(text)
     assert str(caught.value.__cause__) == text
     if fault is StoreFailed:
-        assert str(caught.value) == f"cannot do it: {text}"
+        assert caught.value.args == (f"cannot do it: {text}",)
 
 
 def kill_while_it_writes(folder: Path, acknowledged_min: int) -> list[tuple[str, int]]:
