@@ -101,6 +101,7 @@ async def test_many_flipped_bytes(tmp_path: Path) -> None:
     assert len(found) >= len(entries) // 4
 
 
+@pytest.mark.slow
 async def test_damage_in_every_file_is_found_and_given_up(tmp_path: Path) -> None:
     entries = await filled(tmp_path / "whole")
     for number, table in enumerate(tables(tmp_path / "whole")):
