@@ -266,6 +266,38 @@ async def test_a_waiter_is_woken_by_what_another_process_stores(opener: Opener) 
 
 
 @on_cassandra
+@pytest.mark.parametrize("is_other", [False, True], ids=["the same process", "another process"])
+async def test_who_waits_is_woken_once_news_can_be_read(opener: Opener, is_other: bool) -> None:
+    """A round has its positions, and the feed tells of it, before its rows are there. A page of
+    that moment lacks them, and nobody may be left waiting for the next change."""
+    writer = await opener()
+    reader = await opener() if is_other else writer
+    write_row = writer._writer._write_row
+    is_told, may_write = asyncio.Event(), asyncio.Event()
+
+    async def held_up(key: bytes, row: Row) -> None:
+        is_told.set()
+        await may_write.wait()
+        await write_row(key, row)  # type: ignore[arg-type]
+
+    writer._writer._write_row = held_up  # type: ignore[method-assign]
+    before = reader.change
+    storing = asyncio.ensure_future(put(writer, blob(writer, 0)))
+    await is_told.wait()
+    if is_other:
+        await reader.wait_beyond(before)
+    page = await reader.feed(None, logs_max=9)
+    assert not page.records
+    may_write.set()
+    await storing
+    async with asyncio.timeout(5):
+        while not page.records:
+            await reader.wait_beyond(page.view)
+            page = await reader.feed(page.cursor, logs_max=9)
+    assert [record.held for record in page.records] == [SeqRanges.of(0, 1)]
+
+
+@on_cassandra
 async def test_a_peer_with_a_cursor_misses_nothing(opener: Opener) -> None:
     """Three processes deposit to the same logs at once; a peer asks now one, now the other."""
     stores = [await opener() for _ in range(3)]

@@ -33,6 +33,8 @@ class FeedSlice(NamedTuple):
     records: tuple[LogRecord, ...]
     place: Place
     more: bool
+    is_behind: bool
+    """Some row tells of what cannot be read yet: the records are those of before."""
 
 
 class FeedPages:
@@ -51,46 +53,51 @@ class FeedPages:
         page: list[LogRecord] = []
         runs = 0
         at = after.shown
+        behind = False
         cut: int | None = at
         while cut is not None:
             until_ms = self._time.now_ms() + self._lag_ms
             rows, cut = await self._reader.beyond(at, until_ms=until_ms)
-            for row, record in await self._last_changes(rows):
+            found = await self._found(rows)
+            new = (row for row in rows if row.position > settled_max)
+            behind |= any(not self._has(found[row.key], row) for row in new)
+            for row, record in self._last_changes(rows, found):
                 runs += len(record.runs)
                 if page and (len(page) == logs_max or runs > runs_max):
-                    return self._slice(page, after, at, settled_max, more=True)
+                    place = self._place(after, at, settled_max, more=True)
+                    return FeedSlice(tuple(page), place, more=True, is_behind=behind)
                 page.append(record)
                 at = row.position
             at = max(at, cut or view)
-        return self._slice(page, after, at, settled_max, more=False)
+        place = self._place(after, at, settled_max, more=False)
+        return FeedSlice(tuple(page), place, more=False, is_behind=behind)
 
-    def _slice(
-        self, page: list[LogRecord], after: Place, at: int, settled_max: int, *, more: bool
-    ) -> FeedSlice:
+    def _place(self, after: Place, at: int, settled_max: int, *, more: bool) -> Place:
         settled = after.settled
         if after.shown == after.settled:
             settled = max(settled, min(at, settled_max))
-        place = Place(settled, at if more else settled)
-        return FeedSlice(tuple(page), place, more)
+        return Place(settled, at if more else settled)
 
     async def _found(self, rows: list[FeedRow]) -> dict[LogKey, KnownLog | None]:
         """The logs of some rows, read anew where one tells of what is not known yet."""
-        now_ms, lag_ms = self._time.now_ms(), self._lag_ms
+        now_ms = self._time.now_ms()
         found = await self._known.logs(list({row.key for row in rows}), now_ms=now_ms)
-        behind: set[LogKey] = set()
-        for row in rows:
-            known = found[row.key]
-            if known is not None and not known.has(row.position, lag_ms=lag_ms):
-                behind.add(row.key)
-                self._known.forget(row.key)
+        behind = {row.key for row in rows if not self._has(found[row.key], row)}
+        behind -= {key for key, known in found.items() if known is None}
+        for key in behind:
+            self._known.forget(key)
         found.update(await self._known.logs(list(behind), now_ms=now_ms))
         return found
 
-    async def _last_changes(self, rows: list[FeedRow]) -> list[tuple[FeedRow, LogRecord]]:
+    def _has(self, known: KnownLog | None, row: FeedRow) -> bool:
+        return known is not None and known.has(row.position, lag_ms=self._lag_ms)
+
+    def _last_changes(
+        self, rows: list[FeedRow], found: dict[LogKey, KnownLog | None]
+    ) -> list[tuple[FeedRow, LogRecord]]:
         """The rows that tell of the last change of a log that holds something."""
         last: dict[LogKey, FeedRow] = {row.key: row for row in rows}
         due_through = self._time.due_through()
-        found = await self._found(rows)
         changes: list[tuple[FeedRow, LogRecord]] = []
         for row in sorted(last.values()):
             known = found[row.key]

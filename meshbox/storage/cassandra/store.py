@@ -60,6 +60,9 @@ from meshbox.storage.openings import Log
 FEED_LAG_MS: Final = 10_000
 """Milliseconds: what is older in the feed could be read by everybody (feed.py)."""
 
+BEHIND_S: Final = 0.1
+"""Seconds after which news are read again that told of what could not be read yet."""
+
 CLOSE_S_MAX: Final = 1.0
 """Seconds that closing waits for the servers: a clean stop takes 5 in all."""
 
@@ -82,6 +85,7 @@ class CassandraStore:
         self._pages = FeedPages(reader, parts.known, parts.time, lag_ms=parts.lag_ms)
         self._refills = Refills(parts.connection, parts.statements, parts.time, parts.positions)
         self._pending = Pending()
+        self._change = parts.positions.last
         self._moved = asyncio.Event()
         self._closed = asyncio.Event()
         self._counted: Statistics | None = None
@@ -133,13 +137,14 @@ class CassandraStore:
 
     @property
     def change(self) -> int:
-        """The feed's counter, as far as this process knows."""
-        return self._parts.positions.last
+        """The feed's counter, as far as this process knows: it moves whenever something more can be
+        read, also where that is older than what could be read before."""
+        return self._change
 
     @property
     def durable_change(self) -> int:
         """The same: what is not written shows nowhere."""
-        return self._parts.positions.last
+        return self._change
 
     @property
     def deposited_change(self) -> int:
@@ -266,6 +271,8 @@ class CassandraStore:
             place = Place(cursor.change, cursor.view)
         view = self.change
         page = await self._pages.read(place, view=view, logs_max=logs_max, runs_max=runs_max)
+        if page.is_behind:
+            asyncio.get_running_loop().call_later(BEHIND_S, self._note_moved)
         minted = self._mint.mint(change=page.place.settled, view=page.place.shown)
         return FeedPage(page.records, minted, view, page.more)
 
@@ -400,6 +407,9 @@ class CassandraStore:
             raise _closed()
 
     def _note_moved(self) -> None:
+        # A position is given before what it is of can be read, and to others meanwhile: the highest
+        # alone would not move when that one can be.
+        self._change = max(self._change + 1, self._parts.positions.last)
         self._moved.set()
         self._moved = asyncio.Event()
 
