@@ -87,6 +87,8 @@ class CassandraStore:
         self._pending = Pending()
         self._change = parts.positions.last
         self._moved = asyncio.Event()
+        self._again: asyncio.TimerHandle | None = None
+        """For all whose pages were behind."""
         self._closed = asyncio.Event()
         self._counted: Statistics | None = None
         self._watch = Watch(parts.connection, parts.statements, node_id=node_id, epoch=epoch)
@@ -271,8 +273,8 @@ class CassandraStore:
             place = Place(cursor.change, cursor.view)
         view = self.change
         page = await self._pages.read(place, view=view, logs_max=logs_max, runs_max=runs_max)
-        if page.is_behind:
-            asyncio.get_running_loop().call_later(BEHIND_S, self._note_moved)
+        if page.is_behind and self._again is None:
+            self._again = asyncio.get_running_loop().call_later(BEHIND_S, self._look_again)
         minted = self._mint.mint(change=page.place.settled, view=page.place.shown)
         return FeedPage(page.records, minted, view, page.more)
 
@@ -383,6 +385,8 @@ class CassandraStore:
     async def close(self) -> None:
         """Waits for what is being committed, and lets go of the servers."""
         self._closed.set()
+        if self._again is not None:
+            self._again.cancel()
         await self._following.close()
         try:
             async with asyncio.timeout(CLOSE_S_MAX):
@@ -405,6 +409,10 @@ class CassandraStore:
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise _closed()
+
+    def _look_again(self) -> None:
+        self._again = None
+        self._note_moved()
 
     def _note_moved(self) -> None:
         # A position is given before what it is of can be read, and to others meanwhile: the highest
