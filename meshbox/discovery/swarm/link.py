@@ -211,7 +211,11 @@ def open_on(index: int) -> socket.socket:
         sock.close()
         if error.errno == errno.ENODEV:
             raise InterfaceGone from error
-        raise DiscoveryFailed(f"UDP port 5353 cannot be shared: {error}") from error
+        raise DiscoveryFailed(
+            f"UDP port 5353 cannot be shared: {error}",
+            hint="another program may keep UDP port 5353 to itself: end it, or use --no-mdns and "
+            "--peer",
+        ) from error
     return sock
 
 

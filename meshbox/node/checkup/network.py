@@ -46,8 +46,7 @@ async def _multicast(interface: Interface) -> Check:
     try:
         echo = await listen_for_echo(interface)
     except DiscoveryFailed as error:
-        hint = error.hint or "another program may keep UDP port 5353 to itself"
-        return Check(name, State.FAIL, error.message, hint)
+        return Check(name, State.FAIL, error.message, error.hint)
     return _judged(name, echo)
 
 
