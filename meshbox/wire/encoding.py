@@ -109,14 +109,14 @@ class FrameEncoder:
         numbers: list[int] = []
         for log, runs in offers:
             known = self._logs.say(log)
-            message = self._named(log) if known == IN_FULL else pb.OfferedLog(known=known)
-            if not self.offers_in_numbers:
-                message.runs.extend(map(_run, runs))
-                messages.append(message)
+            if self.offers_in_numbers:
+                numbers += numbers_of(known, runs)
+                if known == IN_FULL:
+                    messages.append(self._named(log))
                 continue
-            numbers += numbers_of(known, runs)
-            if known == IN_FULL:
-                messages.append(message)
+            message = self._named(log) if known == IN_FULL else pb.OfferedLog(known=known)
+            message.runs.extend(map(_run, runs))
+            messages.append(message)
         return messages, numbers
 
     def _named(self, log: LogId) -> pb.OfferedLog:
