@@ -82,8 +82,7 @@ class FeedPages:
         """The logs of some rows, read anew where one tells of what is not known yet."""
         now_ms = self._time.now_ms()
         found = await self._known.logs(list({row.key for row in rows}), now_ms=now_ms)
-        behind = {row.key for row in rows if not self._has(found[row.key], row)}
-        behind -= {key for key, known in found.items() if known is None}
+        behind = {row.key for row in rows if found[row.key] and not self._has(found[row.key], row)}
         for key in behind:
             self._known.forget(key)
         found.update(await self._known.logs(list(behind), now_ms=now_ms))
