@@ -32,6 +32,7 @@ STRANGERS: Final = 0.1
 PLOTTED: Final = 0.25
 """How many of the seeds have a node with plots against it."""
 LOOKS_S: Final = (0.02, 0.05, 0.2, 0.5)
+"""Seconds between two looks of a node with little time."""
 STARVED: Final = 0.25
 """How many of the seeds have nodes with little time."""
 LIVELY: Final = 0.15
