@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +20,8 @@ FOLDER: Final = Path(__file__).parents[1] / ".cassandra" / f"tests-{os.getpid()}
 USER: Final = "cassandra"
 PASSWORD: Final = "cassandra"
 DATACENTER: Final = "datacenter1"
+RIGHTS: Final = ("SELECT", "MODIFY")
+"""What a process needs of a keyspace; docs/cassandra.md says so."""
 
 
 def some_network() -> str:
@@ -46,6 +51,33 @@ async def create(access: Access, *, copies: int = 1) -> None:
         await create_tables(connection)
     finally:
         await connection.close()
+
+
+async def define(access: Access, *texts: str) -> None:
+    """Sends statements such as CREATE ROLE or GRANT."""
+    connection = await Connection.open(access, keyspace=None)
+    try:
+        for text in texts:
+            await connection.define(text)
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def role(access: Access, password_file: Path) -> AsyncIterator[Access]:
+    """The same keyspace for a user who may read and write there, and nothing else."""
+    name = f"role_{access.address.keyspace}"
+    password_file.write_text("first")
+    await define(
+        access,
+        f"DROP ROLE IF EXISTS {name}",
+        f"CREATE ROLE {name} WITH LOGIN = true AND PASSWORD = 'first'",
+        *(f"GRANT {right} ON KEYSPACE {access.address.keyspace} TO {name}" for right in RIGHTS),
+    )
+    try:
+        yield replace(access, user=name, password_file=password_file)
+    finally:
+        await define(access, f"DROP ROLE {name}")
 
 
 async def drop(access: Access) -> None:

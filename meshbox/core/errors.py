@@ -188,6 +188,20 @@ class StoreDamaged(StoreFailed):
     advice = "wait: what is damaged is given up, and the peers fill the hole; then look at the disk"
 
 
+class StoreRefused(StoreFailed):
+    """The servers of the database do not let this user in, or not do what was asked."""
+
+    code = "store.refused"
+    advice = "see cassandra_user and cassandra_password_file, which is read anew at each try"
+
+
+class StoreUnprepared(StoreFailed):
+    """The keyspace is not there, lacks tables, or has an older schema."""
+
+    code = "store.unprepared"
+    advice = "`meshbox store init` makes and migrates it"
+
+
 class StoreFull(WorldError):
     """No room for the deposit, and nothing that could go for it."""
 

@@ -44,6 +44,8 @@ STATUSES: Final = {
     "store.locked": Statuses(HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE"),
     "store.foreign": Statuses(HTTPStatus.SERVICE_UNAVAILABLE, "FAILED_PRECONDITION"),
     "store.failed": Statuses(HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+    "store.refused": Statuses(HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+    "store.unprepared": Statuses(HTTPStatus.SERVICE_UNAVAILABLE, "FAILED_PRECONDITION"),
     "store.damaged": Statuses(HTTPStatus.SERVICE_UNAVAILABLE, "DATA_LOSS"),
     "store.full": Statuses(HTTPStatus.INSUFFICIENT_STORAGE, "RESOURCE_EXHAUSTED"),
     "store.busy": Statuses(HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE"),

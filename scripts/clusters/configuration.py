@@ -95,6 +95,7 @@ class Server:
             "cassandra.skip_wait_for_gossip_to_settle": 0,
             "cassandra.ring_delay_ms": 1_000,
             "cassandra.superuser_setup_delay_ms": 0,
+            "cassandra.role_password_update_min_interval_in_ms": 0,
             "cassandra.shutdown_announce_in_ms": 0,
             "io.netty.eventLoopThreads": 4,
             "io.netty.tryReflectionSetAccessible": "true",
@@ -137,6 +138,7 @@ class Server:
             "authenticator": "PasswordAuthenticator"
             if self.authenticate
             else "AllowAllAuthenticator",
+            "authorizer": "CassandraAuthorizer" if self.authenticate else "AllowAllAuthorizer",
             **self._tls(),
             "credentials_validity": "1h",
             "roles_validity": "1h",

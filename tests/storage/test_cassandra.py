@@ -18,7 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshbox.core.clock import SystemReading
-from meshbox.core.errors import InvalidSetting, StoreBusy, StoreFailed, StoreForeign
+from meshbox.core.errors import (
+    InvalidSetting,
+    StoreBusy,
+    StoreFailed,
+    StoreForeign,
+    StoreRefused,
+    StoreUnprepared,
+)
 from meshbox.core.ids import Author, BlobClass, LogId, Namespace, Topic, node_id_of
 from meshbox.core.inventory import LogRecord, Run
 from meshbox.core.ranges import SeqRanges
@@ -213,10 +220,12 @@ async def opener(keyspace: Access) -> AsyncIterator[Opener]:
     """Opens stores of one keyspace, as processes would."""
     stores: list[CassandraStore] = []
 
-    async def open_store(clock: ManualClock | WallClock | None = None) -> CassandraStore:
+    async def open_store(
+        clock: ManualClock | WallClock | None = None, access: Access = keyspace
+    ) -> CassandraStore:
         stores.append(
             await CassandraStore.open(
-                keyspace,
+                access,
                 system_clock=clock or WallClock(),
                 retention_ms=RETENTION_MAX_MS,
                 cursor_key=b"k" * 32,
@@ -487,22 +496,34 @@ async def test_what_is_not_as_it_should_be_is_told(keyspace: Access, tmp_path: P
         )
 
     address = keyspace.address
-    with pytest.raises(StoreForeign, match="not there or has another schema"):
+    with pytest.raises(StoreUnprepared, match="not there or has another schema"):
         await opening(replace(keyspace, address=replace(address, keyspace="nobody")))
     (tmp_path / "password").write_text("wrong")
-    with pytest.raises(StoreFailed, match="refuses the user or password"):
-        await opening(replace(keyspace, password_file=tmp_path / "password"))
+    wrong = replace(keyspace, password_file=tmp_path / "password")
+    with pytest.raises(StoreRefused, match="refuses the user or password"):
+        await opening(wrong)
+    with pytest.raises(StoreRefused, match="requires authentication"):
+        await opening(replace(keyspace, user=None, password_file=None))
+    # What one server says tells more than that another one is not there.
+    gone = ("127.0.0.1", 1)
+    with pytest.raises(StoreRefused):
+        await opening(replace(wrong, address=replace(address, contacts=(gone, *address.contacts))))
     with pytest.raises(InvalidSetting, match="cannot read"):
         await opening(replace(keyspace, password_file=tmp_path / "none"))
     with pytest.raises(StoreFailed, match="does not answer"):
-        await opening(replace(keyspace, address=replace(address, contacts=(("127.0.0.1", 1),))))
+        await opening(replace(keyspace, address=replace(address, contacts=(gone,))))
+    nameless = (("nobody.invalid", 9042),)
+    with pytest.raises(StoreFailed, match="none of Cassandra's servers has an address"):
+        await opening(replace(keyspace, address=replace(address, contacts=nameless)))
+    with pytest.raises(StoreFailed, match="the data centre that cassandra_datacenter names"):
+        await opening(replace(keyspace, datacenter="another"))
     connection = await Connection.open(keyspace, keyspace=address.keyspace)
     try:
-        for version in ("99", "0"):
+        for version, fault in (("99", StoreForeign), ("0", StoreUnprepared)):
             await connection.define(
                 f"INSERT INTO ks.mailbox (name, value) VALUES ('schema', textAsBlob('{version}'))"
             )
-            with pytest.raises(StoreForeign, match=f"schema {version}"):
+            with pytest.raises(fault, match=f"schema {version}"):
                 await opening(keyspace)
         await create_tables(connection)
     finally:
@@ -554,6 +575,28 @@ async def test_a_keyspace_may_change_under_a_process(opener: Opener, keyspace: A
 
 
 @on_cassandra
+async def test_a_password_may_change_under_a_process(
+    opener: Opener, keyspace: Access, cassandra_cluster: Cluster, tmp_path: Path
+) -> None:
+    """What is connected stays so; what connects again does so by what the file has then."""
+    password = tmp_path / "password"
+    async with cassandra.role(keyspace, password) as access:
+        store = await opener(access=access)
+        await cassandra.define(keyspace, f"ALTER ROLE {access.user} WITH PASSWORD = 'second'")
+        await put(store, blob(store, 0))
+        cassandra_cluster.kill(1)
+        cassandra_cluster.start(1)
+        await eventually(lambda: isinstance(store.trouble, StoreRefused), within_s=60)
+        with pytest.raises(StoreRefused, match="refuses the user or password"):
+            await put(store, blob(store, 1))
+        password.unlink()
+        await eventually(lambda: "cannot read" in str(store.trouble), within_s=60)
+        password.write_text("second")
+        await eventually(lambda: store.trouble is None, within_s=60)
+        assert await put_one(store, blob(store, 1)) is Outcome.STORED
+
+
+@on_cassandra
 async def test_a_server_has_to_prove_itself_where_an_authority_is_named(
     keyspace: Access, cassandra_cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -568,7 +611,7 @@ async def test_a_server_has_to_prove_itself_where_an_authority_is_named(
         await connection.close()
     other, own = tmp_path / "ca.pem", tmp_path / "server.pem"
     certify("127.0.0.1", authority=other, server=own)
-    with pytest.raises(StoreFailed, match="does not answer"):
+    with pytest.raises(StoreFailed, match="no TLS with Cassandra"):
         await Connection.open(replace(keyspace, ca_file=other), keyspace=None)
     with pytest.raises(InvalidSetting, match="cannot use"):
         await Connection.open(replace(keyspace, ca_file=tmp_path / "none"), keyspace=None)

@@ -13,77 +13,35 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from cassandra import ConsistencyLevel
-from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
-from cassandra.policies import (
-    DCAwareRoundRobinPolicy,
-    ExponentialReconnectionPolicy,
-    RetryPolicy,
-    TokenAwarePolicy,
-)
-from cassandra.query import (
-    BatchStatement,
-    BatchType,
-    PreparedStatement,
-    tuple_factory,
-)
+from cassandra.cluster import Cluster, Session
+from cassandra.query import BatchStatement, BatchType, PreparedStatement
 
-from meshbox.core.errors import InvalidSetting, StoreFailed, StoreForeign
+from meshbox.core.errors import StoreFailed
 from meshbox.storage.cassandra.address import Access
+from meshbox.storage.cassandra.dialling import Dialling
 from meshbox.storage.cassandra.faults import fault_of
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
-REQUEST_S_MAX: Final = 12.0
-"""Seconds until a statement is given up: above the servers' own time-outs (2 to 10 s)."""
-CONNECT_S_MAX: Final = 5.0
-"""Seconds for one connection to be made."""
 AGREEMENT_S_MAX: Final = 30.0
 """Seconds until all servers have a change of the schema: usually less than one."""
-RETRIES_MAX: Final = 2
-"""Other servers that an idempotent statement is tried at."""
 IN_FLIGHT_MAX: Final = 512
 """Statements under way at a time; what comes more waits here rather than at the servers."""
-_RECONNECT_S: Final = 0.5
-_RECONNECT_S_MAX: Final = 15.0
 _KS: Final = re.compile(r"\bks\.")
-_PASSWORD_BYTES_MAX: Final = 4_096
-
-
-class _RetryIdempotent(RetryPolicy):  # type: ignore[misc]
-    """The next server for what may be done twice; nothing for the rest."""
-
-    def _decide(self, query: Any, retry_num: int) -> tuple[int, None]:
-        if getattr(query, "is_idempotent", False) and retry_num < RETRIES_MAX:
-            return self.RETRY_NEXT_HOST, None
-        return self.RETHROW, None
-
-    def on_read_timeout(self, query: Any, *_: Any, retry_num: int, **__: Any) -> tuple[int, None]:
-        return self._decide(query, retry_num)
-
-    def on_write_timeout(self, query: Any, *_: Any, retry_num: int, **__: Any) -> tuple[int, None]:
-        return self._decide(query, retry_num)
-
-    def on_unavailable(self, query: Any, *_: Any, retry_num: int, **__: Any) -> tuple[int, None]:
-        return self._decide(query, retry_num)
-
-    def on_request_error(
-        self, query: Any, consistency: Any, error: Any, retry_num: int
-    ) -> tuple[int, None]:
-        return self._decide(query, retry_num)
 
 
 class Connection:
     """One process's connections to a cluster. Made by `open`, belongs to one event loop."""
 
-    def __init__(self, cluster: Cluster, session: Session, *, keyspace: str | None) -> None:
+    def __init__(
+        self, dialling: Dialling, cluster: Cluster, session: Session, *, keyspace: str | None
+    ) -> None:
+        self._dialling = dialling
         self._cluster = cluster
         self.keyspace = keyspace
         """What `ks.` names."""
@@ -105,28 +63,31 @@ class Connection:
         """
         # All that it tells comes to us as exceptions, too, and as the state of the store.
         logging.getLogger("cassandra").setLevel(logging.CRITICAL)
-        cluster = _cluster_of(access)
+        dialling = Dialling(access)
+        cluster = await _in_thread(dialling.cluster, dialling, "resolving names")
         try:
-            session = await _in_thread(cluster.connect, "connecting")
+            session = await _in_thread(cluster.connect, dialling, "connecting")
         except BaseException:
             await asyncio.to_thread(cluster.shutdown)
             raise
-        return cls(cluster, session, keyspace=keyspace)
+        return cls(dialling, cluster, session, keyspace=keyspace)
 
     async def prepare(self, text: str, *, idempotent: bool) -> PreparedStatement:
         """A statement to be sent often."""
-        statement = await _in_thread(
-            lambda: self._session.prepare(self._named(text)), "preparing a statement"
+        named = self._named(text)
+        statement = await self._in_thread(
+            lambda: self._session.prepare(named), "preparing a statement"
         )
         statement.is_idempotent = idempotent
         return statement
 
     async def define(self, text: str) -> None:
         """Changes the schema; returns when all servers have it."""
-        await _in_thread(lambda: self._session.execute(self._named(text)), "changing the schema")
+        named = self._named(text)
+        await self._in_thread(lambda: self._session.execute(named), "changing the schema")
         # The driver waits by itself only where it reads the whole schema after each change.
         control = self._cluster.control_connection
-        agreed = await _in_thread(
+        agreed = await self._in_thread(
             lambda: control.wait_for_schema_agreement(wait_time=AGREEMENT_S_MAX),
             "waiting for the servers to agree on the schema",
         )
@@ -174,7 +135,7 @@ class Connection:
             try:
                 sent = self._session.execute_async(statement, values)
             except Exception as error:
-                raise _ours(error, "sending a statement") from error
+                raise _ours(error, self._dialling, "sending a statement") from error
             rows: list[Row] = []
 
             def came(page: list[Row] | None) -> None:
@@ -192,13 +153,12 @@ class Connection:
             except StoreFailed:
                 raise
             except Exception as error:
-                fault = _ours(error, "a statement")
-                if isinstance(fault, StoreForeign):
-                    # It was prepared, so it was right: the keyspace was changed since.
-                    fault = StoreFailed(fault.message, hint=fault.hint)
-                raise fault from error
+                raise _ours(error, self._dialling, "a statement") from error
             finally:
                 self._waiting.discard(answer)
+
+    async def _in_thread(self, work: Callable[[], T], doing: str) -> T:
+        return await _in_thread(work, self._dialling, doing)
 
     def _answer(self, future: asyncio.Future[Any], answer: Any, *, failed: bool) -> None:
         """In a thread of the driver's."""
@@ -222,63 +182,17 @@ class Connection:
                 future.set_result(answer)
 
 
-def _cluster_of(access: Access) -> Cluster:
-    profile = ExecutionProfile(
-        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=access.datacenter)),
-        retry_policy=_RetryIdempotent(),
-        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
-        request_timeout=REQUEST_S_MAX,
-        row_factory=tuple_factory,
-    )
-    return Cluster(
-        contact_points=list(access.address.contacts),
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-        auth_provider=_login(access),
-        ssl_context=None if access.ca_file is None else _tls(access),
-        # Without `ssl_options` each server has to prove the address that is dialled.
-        reconnection_policy=ExponentialReconnectionPolicy(_RECONNECT_S, _RECONNECT_S_MAX),
-        connect_timeout=CONNECT_S_MAX,
-        control_connection_timeout=CONNECT_S_MAX,
-        protocol_version=5,
-        monitor_reporting_enabled=False,
-        schema_metadata_enabled=False,
-        compression=False,
-    )
-
-
-def _login(access: Access) -> PlainTextAuthProvider | None:
-    if access.user is None:
-        return None
-    if access.password_file is None:
-        raise InvalidSetting("a user without a password", hint="set cassandra_password_file, too")
-    try:
-        with access.password_file.open("rb") as file:
-            password = file.read(_PASSWORD_BYTES_MAX).decode().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSetting(f"cannot read {access.password_file}: {error}") from error
-    return PlainTextAuthProvider(access.user, password)
-
-
-def _tls(access: Access) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(access.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidSetting(f"cannot use {access.ca_file}: {error}") from error
-    return context
-
-
-async def _in_thread(work: Callable[[], T], doing: str) -> T:
+async def _in_thread(work: Callable[[], T], dialling: Dialling, doing: str) -> T:
     try:
         return await asyncio.to_thread(work)
     except Exception as error:
-        raise _ours(error, doing) from error
+        raise _ours(error, dialling, doing) from error
 
 
 def _closed() -> StoreFailed:
     return StoreFailed("the store is closed")
 
 
-def _ours(error: Exception, doing: str) -> Exception:
+def _ours(error: Exception, dialling: Dialling, doing: str) -> Exception:
     """What is no fault of the world's goes on as it is: a defect."""
-    return fault_of(error, doing) or error
+    return fault_of(error, doing, dialled=dialling.failure) or error

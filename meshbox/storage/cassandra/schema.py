@@ -23,16 +23,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from meshbox.core.errors import StoreForeign
+from meshbox.core.errors import StoreForeign, StoreUnprepared
 from meshbox.storage.cassandra.connection import Connection
 
 VERSION: Final = 1
 """Of the schema; a keyspace of a higher one is refused."""
 
 VERSION_NAME: Final = "schema"
-
-INITIALISE: Final = "`meshbox store init` makes and migrates it"
-"""What an operator does about a keyspace that lacks something."""
 
 _BY_WINDOW: Final = """
     WITH compaction = {'class': 'TimeWindowCompactionStrategy',
@@ -109,7 +106,7 @@ async def create_tables(connection: Connection) -> None:
 
 
 async def read_version(connection: Connection) -> int | None:
-    """The schema's version; None before there is one. `StoreForeign` without our tables."""
+    """The schema's version; None before there is one. `StoreUnprepared` without our tables."""
     read = await connection.prepare("SELECT value FROM ks.mailbox WHERE name = ?", idempotent=True)
     rows = await connection.execute(read, VERSION_NAME)
     return version_of(rows[0][0] if rows else None)
@@ -125,12 +122,11 @@ def version_of(text: bytes | None) -> int | None:
 
 
 def check_version(found: int | None) -> None:
-    """`StoreForeign` unless it is ours."""
+    """`StoreUnprepared` for an older one than ours, `StoreForeign` for a newer one."""
     if found is None or found < VERSION:
-        raise StoreForeign(
+        raise StoreUnprepared(
             f"the keyspace has {'no schema' if found is None else f'schema {found}'}, "
-            f"and this release uses {VERSION}",
-            hint=INITIALISE,
+            f"and this release uses {VERSION}"
         )
     if found > VERSION:
         raise StoreForeign(

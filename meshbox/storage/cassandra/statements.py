@@ -129,7 +129,7 @@ class Statements:
 
     @classmethod
     async def prepare(cls, connection: Connection) -> Statements:
-        """Prepares all; `StoreForeign` when the schema is another."""
+        """Prepares all; `StoreUnprepared` when the schema is another."""
         names = [field.name for field in fields(cls)]
         prepared = await asyncio.gather(
             *(

@@ -111,8 +111,9 @@ class CassandraStore:
         """Opens a keyspace that has its tables; the first node to do so makes it its own.
 
         `lag_ms` 0 is right where no other process uses the keyspace. `StoreForeign` when the
-        keyspace is not there, has another schema or is another node's; `StoreFailed` when the
-        servers do not answer, refuse the user, or the clock is not to be trusted.
+        keyspace has a newer schema or is another node's; `StoreFailed` for what may pass: the
+        servers do not answer, refuse the user (`StoreRefused`), have no such keyspace or an older
+        schema (`StoreUnprepared`), or the clock is not to be trusted.
         """
         parts, epoch = await open_keyspace(
             access,

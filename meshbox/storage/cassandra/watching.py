@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from meshbox.core.errors import StoreFailed, StoreForeign
+from meshbox.core.errors import StoreFailed, StoreForeign, StoreUnprepared
 from meshbox.core.ids import NodeId
 from meshbox.storage.cassandra.connection import Connection
 from meshbox.storage.cassandra.ownership import Ownership
-from meshbox.storage.cassandra.schema import INITIALISE, TABLES, check_version
+from meshbox.storage.cassandra.schema import TABLES, check_version
 from meshbox.storage.cassandra.statements import Statements
 from meshbox.storage.interface import Epoch
 
@@ -36,7 +36,7 @@ class Watch:
         self._node_id = node_id
         self._epoch = epoch
         self._tables: dict[str, object] = {}
-        self.unfit: StoreForeign | None = None
+        self.unfit: StoreForeign | StoreUnprepared | None = None
         """Why nothing may be written, by the last look that was answered."""
         self.another: StoreForeign | None = None
         """Why this process has to end."""
@@ -44,7 +44,8 @@ class Watch:
     async def look(self) -> bool:
         """Whether each table is that of the last look. Costs four statements.
 
-        `StoreForeign`: it is `unfit`, or `another`. `StoreFailed` without an answer.
+        `StoreForeign`, `StoreUnprepared`: it is `unfit`, or `another`. `StoreFailed` without an
+        answer.
         """
         tables = await self._read_tables()
         self.unfit = await self._unfit(tables)
@@ -68,13 +69,13 @@ class Watch:
         if wrong is not None:
             raise StoreFailed(wrong.message, hint=wrong.hint)
 
-    async def _unfit(self, tables: dict[str, object]) -> StoreForeign | None:
+    async def _unfit(self, tables: dict[str, object]) -> StoreForeign | StoreUnprepared | None:
         missing = sorted(TABLES.keys() - tables.keys())
         if missing:
-            return StoreForeign(f"the keyspace lacks {', '.join(missing)}", hint=INITIALISE)
+            return StoreUnprepared(f"the keyspace lacks {', '.join(missing)}")
         try:
             check_version(await self._ownership.version())
-        except StoreForeign as error:
+        except (StoreForeign, StoreUnprepared) as error:
             return error
         return None
 
