@@ -216,15 +216,19 @@ class LogDraft:
         return gone
 
     def evict(self, run: Run, *, count: int, size_bytes: int) -> None:
-        """Turns the lowest `count` blobs of a run, `size_bytes` together, into evicted ranges."""
+        """Turns the lowest `count` blobs of a run, `size_bytes` together, into evicted ranges.
+
+        A whole run's are the bytes that the run says.
+        """
         at = self._index_of(run.first)
         assert at is not None
         assert self._runs[at] == run
         end = run.first + count
+        assert end < run.end or size_bytes == run.bytes
         rest = run._replace(first=end, bytes=max(0, run.bytes - size_bytes))
         self._runs[at : at + 1] = [rest] if end < run.end else []
         self._evicted = self._evicted.adding(SeqRanges.of(run.first, end), run.blob_class)
-        if end < run.end and size_bytes > run.bytes:
+        if size_bytes > run.bytes:
             self._spread(run, run.bytes - size_bytes)
         if not self._runs:
             self._shrink()

@@ -95,7 +95,7 @@ class ToldPeers:
         if last_ms is not None and now_ms - last_ms < HEAR_INTERVAL_MS:
             return []
         self._heard_ms[by] = now_ms
-        return [peer for peer in peers if self._take(by, peer, now_ms=now_ms)]
+        return [peer for peer in peers if self._take(by, peer)]
 
     def teller_ended(self, by: NodeId) -> None:
         """Its session is over; what it told stays."""
@@ -110,14 +110,13 @@ class ToldPeers:
         drop, self._dropped = self._dropped, []
         return Turns(dial, drop)
 
-    def _take(self, by: NodeId, peer: PeerAt, *, now_ms: int) -> bool:
+    def _take(self, by: NodeId, peer: PeerAt) -> bool:
         entry = self._entries.get(peer.node_id)
         if entry is None:
             if self._is_connected(peer.node_id) or self._is_found(peer.node_id):
                 return False
             self._make_room(by)
-            new = _Entry(peer.node_id, by, (peer.endpoint,), since_ms=now_ms)
-            self._entries[peer.node_id] = new
+            self._entries[peer.node_id] = _Entry(peer.node_id, by, (peer.endpoint,))
             return True
         if peer.endpoint in entry.endpoints:
             return False

@@ -32,7 +32,7 @@ from meshbox.core.limits import (
     WANT_PATIENCE_SLOW_MS,
     WANT_TYPICAL_TIMES,
 )
-from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
+from meshbox.core.ranges import EMPTY, SeqRanges
 from meshbox.core.turns import Turns
 from meshbox.core.way_out import WayOut
 from meshbox.core.yielding import Yielding
@@ -117,13 +117,13 @@ class WantLedger:
         owner that said anything within `WANT_PATIENCE_MS`.
         """
         wants = self._logs[log]
-        taken = wants.owner is not None and wants.owner != peer
-        if taken and now_ms - wants.heard_ms < self._patience_ms(peer, wants.owner, now_ms):
+        rival = wants.owner if wants.owner != peer else None
+        if rival and now_ms - wants.heard_ms < self._patience_ms(peer, rival, now_ms):
             return False
         if not self._is_due(peer, log, wants, now_ms):
             return False
-        if wants.owner is not None and taken:
-            self._learn(wants.owner, wants, now_ms)
+        if rival:
+            self._learn(rival, wants, now_ms)
         if wants.asked_ms is None:
             wants.asked_ms = now_ms
         wants.owner, wants.heard_ms = peer, now_ms
@@ -196,7 +196,7 @@ class WantLedger:
         lowest = [
             ranges.from_(first).lowest
             for peer, ranges in wants.offered.items()
-            if peer not in wants.broken and first < SEQ_END
+            if peer not in wants.broken
         ]
         return min((seq for seq in lowest if seq is not None), default=None)
 
@@ -245,14 +245,12 @@ class WantLedger:
         for wants in self._logs.values():
             wants.heard_ms += late_ms
 
-    def _patience_ms(self, peer: NodeId, owner: NodeId | None, now_ms: int) -> float:
+    def _patience_ms(self, peer: NodeId, owner: NodeId, now_ms: int) -> float:
         peer_ms = WANT_TYPICAL_TIMES * self._typical_ms.get(peer, 0.0)
-        owner_ms = 0.0
-        if owner is not None:
-            owner_ms = WANT_TYPICAL_TIMES * self._typical_ms.get(owner, 0.0)
-            heard_ms = self._heard_ms.get(owner)
-            if heard_ms is not None and now_ms - heard_ms < WANT_PATIENCE_MS:
-                owner_ms = WANT_PATIENCE_SLOW_MS
+        owner_ms = WANT_TYPICAL_TIMES * self._typical_ms.get(owner, 0.0)
+        heard_ms = self._heard_ms.get(owner)
+        if heard_ms is not None and now_ms - heard_ms < WANT_PATIENCE_MS:
+            owner_ms = WANT_PATIENCE_SLOW_MS
         return max(WANT_PATIENCE_MS, peer_ms, min(owner_ms, WANT_PATIENCE_SLOW_MS))
 
     def _learn(self, peer: NodeId, wants: _LogWants, now_ms: int) -> None:

@@ -26,7 +26,7 @@ from meshbox.core.inventory import (
     LogRecord,
     Run,
 )
-from meshbox.core.limits import LOG_RANGES_EMPTY_MAX
+from meshbox.core.limits import LOG_RANGES_EMPTY_MAX, LOG_RANGES_MAX
 from meshbox.core.ranges import EMPTY, SEQ_END, SeqRanges
 from meshbox.core.retention import BUCKET_MS, bucket_of
 from meshbox.storage.interface import Outcome
@@ -339,3 +339,109 @@ def test_a_log_that_holds_nothing_releases_all_that_went() -> None:
     draft = held_by(evicted=ClassedRanges(ranges_of({1, 2, 5})))
     draft.release(ClassedRanges(ranges_of({2})))
     assert draft.finish(2).evicted == ClassedRanges()
+
+
+def test_a_blob_joins_the_runs_on_both_sides() -> None:
+    left, right = Run(0, 3, 5, OPAQUE, 30, 12), Run(4, 6, 5, OPAQUE, 20, 15)
+    before, after = Run(0, 1, 9, OPAQUE, 1, 1), Run(8, 9, 9, OPAQUE, 1, 1)
+    draft = held_by(before, left._replace(first=1), right, after)
+    draft.add(3, blob_class=OPAQUE, bucket=5, size_bytes=7)
+    assert draft.finish(2).runs == (before, Run(1, 6, 5, OPAQUE, 57, 15), after)
+
+
+def test_what_is_taken_out_of_a_run_leaves_a_part_on_each_side() -> None:
+    draft = held_by(Run(3, 9, 5, VERIFIED, 60, 20))
+    draft.remove(5, size_bytes=10)
+    assert draft.finish(2).runs == (
+        Run(3, 5, 5, VERIFIED, 20, 20),
+        Run(6, 9, 5, VERIFIED, 30, 20),
+    )
+    draft.remove(3, size_bytes=20)
+    draft.remove(8, size_bytes=0)
+    assert [(run.first, run.end, run.bytes) for run in draft.finish(3).runs] == [
+        (4, 5, 0),
+        (6, 8, 30),
+    ]
+
+
+def test_a_log_knows_the_newest_bucket_that_ever_took_a_blob_of_it() -> None:
+    draft = held_by()
+    for seq, bucket in ((0, 5), (1, 7), (2, 6)):
+        draft.add(seq, blob_class=OPAQUE, bucket=bucket, size_bytes=1)
+    draft.expire(9)
+    assert draft.finish(2).last_bucket == 7
+
+
+def test_the_highest_number_is_held_like_any_other() -> None:
+    last = SEQ_END - 1
+    draft = held_by(Run(last, SEQ_END, 0, OPAQUE, 1, 1))
+    assert draft.finish(2).run_of(last) == draft.run_of(last) == Run(last, SEQ_END, 0, OPAQUE, 1, 1)
+
+
+def single(seq: int, blob_class: BlobClass) -> Run:
+    return Run(seq, seq + 1, 0, blob_class, 1, 1)
+
+
+def spread(first: int, count: int) -> set[int]:
+    return set(range(first, first + 2 * count, 2))
+
+
+def test_over_the_bound_the_highest_opaque_range_leaves_seen_then_the_next() -> None:
+    """Whether it is held, has expired or went for room; verified ones stay above it."""
+    held = (
+        *(single(seq, OPAQUE) for seq in sorted(spread(0, LOG_RANGES_MAX - 6))),
+        single(5_000, OPAQUE),
+        single(9_000, VERIFIED),
+    )
+    expired = ClassedRanges(ranges_of({4_000, 6_000}), ranges_of({8_000}))
+    evicted = ClassedRanges(ranges_of({3_000, 7_000}), ranges_of({8_500}))
+    draft = LogDraft(LogRecord(LOG, 1, held, expired, evicted))
+    assert draft.finish(2).range_count == LOG_RANGES_MAX + 2
+    assert draft.trim() == []
+    after = draft.finish(3)
+    assert after.range_count == LOG_RANGES_MAX
+    assert after.evicted == ClassedRanges(ranges_of({3_000}), evicted.verified)
+    assert after.expired == ClassedRanges(ranges_of({4_000}), expired.verified)
+    assert after.runs == held
+    draft.add(1_000_000, blob_class=VERIFIED, bucket=0, size_bytes=1)
+    assert draft.trim() == [single(5_000, OPAQUE)]
+    draft.add(2_000_000, blob_class=VERIFIED, bucket=0, size_bytes=1)
+    assert draft.trim() == []
+    assert draft.finish(4).expired == ClassedRanges(EMPTY, expired.verified)
+
+
+def test_over_the_bound_verified_ranges_leave_seen_when_no_opaque_one_is_left() -> None:
+    held = tuple(single(seq, VERIFIED) for seq in sorted(spread(0, LOG_RANGES_MAX - 1)))
+    expired = ClassedRanges(EMPTY, ranges_of({8_000}))
+    evicted = ClassedRanges(EMPTY, ranges_of({9_000}))
+    draft = LogDraft(LogRecord(LOG, 1, held, expired, evicted))
+    draft.add(10_000, blob_class=VERIFIED, bucket=0, size_bytes=1)
+    assert draft.trim() == [single(10_000, VERIFIED)]
+    after = draft.finish(2)
+    assert (after.runs, after.expired, after.evicted) == (held, expired, NONE_SEEN)
+
+
+@pytest.mark.parametrize(("expired", "evicted"), [(20, 20), (20, 0), (0, 20)])
+def test_a_log_that_holds_nothing_uses_all_the_ranges_it_may(expired: int, evicted: int) -> None:
+    record = LogRecord(
+        LOG,
+        1,
+        (single(500, OPAQUE),),
+        ClassedRanges(ranges_of(spread(200, expired)), ranges_of(spread(0, expired))),
+        ClassedRanges(ranges_of(spread(300, evicted)), ranges_of(spread(100, evicted))),
+    )
+    draft = LogDraft(record)
+    if evicted:
+        draft.evict(record.runs[0], count=1, size_bytes=1)
+    else:
+        draft.expire(0)
+    assert draft.finish(2).range_count == LOG_RANGES_EMPTY_MAX
+
+
+def test_what_is_just_above_the_verified_stays_opaque_in_an_empty_log() -> None:
+    expired = ClassedRanges(ranges_of({3, 9}), ranges_of({0, 2, 4, 6, 8}))
+    draft = LogDraft(LogRecord(LOG, 1, (single(9, OPAQUE),), expired=expired - ranges_of({9})))
+    draft.expire(0)
+    after = draft.finish(2)
+    assert after.expired.opaque == ranges_of({9})
+    assert ranges_of({3}) - after.expired.verified == EMPTY

@@ -119,3 +119,26 @@ def test_of_an_empty_span_is_empty() -> None:
 def test_a_set_reads_as_its_ranges_and_hashes_by_its_content() -> None:
     assert repr(SeqRanges([(0, 2), (5, 6)])) == "SeqRanges(0…1, 5…5)"
     assert len({hash(SeqRanges.single(number)) for number in range(100)}) > 1
+
+
+def test_ascending_ranges_may_touch() -> None:
+    assert SeqRanges.ascending([(0, 2), (2, 4), (6, 7)]) == SeqRanges([(0, 4), (6, 7)])
+
+
+def test_sets_of_other_numbers_are_not_equal() -> None:
+    assert SeqRanges.single(1) != SeqRanges.single(2)
+    assert SeqRanges.single(1) != ((1, 2),)
+
+
+def test_the_highest_number_is_a_member_like_any_other() -> None:
+    last = SeqRanges.single(SEQ_END - 1)
+    assert SEQ_END - 1 in last
+    assert last.meets(SEQ_END - 1, SEQ_END)
+
+
+def test_the_lowest_are_taken_over_several_ranges() -> None:
+    assert SeqRanges([(0, 2), (5, 9)]).take_lowest(3) == SeqRanges([(0, 2), (5, 6)])
+
+
+def test_the_union_of_two_has_the_members_of_both() -> None:
+    assert union([SeqRanges.single(1), SeqRanges.single(3)]) == SeqRanges([(1, 2), (3, 4)])

@@ -137,3 +137,22 @@ def test_the_row_of_symbols_is_that_of_the_paper_for_all_time() -> None:
         "000000000000000000000000",
         "5d9454d90000000000000001",
     ]
+
+
+def test_elements_and_digests_are_the_same_for_all_time() -> None:
+    """As above."""
+    element = element_of(KEY, LOG, [run(0, 9), run(9, 12, verified=True)])
+    assert f"{element:016x}" == "b4aced7a3642e031"
+    digest = Digest().adding([element, 1])
+    assert (f"{digest.total:032x}", digest.elements) == ("3430903e0b155823c030b0c10999c962", 2)
+
+
+def test_sketches_of_other_lengths_are_not_compared() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        result_of(differing([0, 0], [0]))
+
+
+def test_a_long_work_gives_others_turns() -> None:
+    many = set(range(1, 5_001))
+    assert len(list(Sketch(sorted(many)).extend(8_000))) == 3
+    assert len(list(differing(symbols_of(many, 8_000), [0] * 8_000))) == 5_000 // 512

@@ -227,3 +227,14 @@ def test_a_blob_that_began_while_this_node_was_off() -> None:
     before_ms = retention.stamp_of(asked_ms, 4 * DAY_MS)
     assert before_ms == asked_ms - DAY_MS, "before the gap: the sender counted it already"
     assert retention.earlier_ms(before_ms, asked_ms=asked_ms, age_ms=4 * DAY_MS) == 0
+
+
+def test_what_is_as_old_as_the_retention_is_stamped_without_the_time_off() -> None:
+    asked_ms = bucket_start_ms(40)
+    retention = Retention(RETENTION_MAX_MS, gaps=(Gap(bucket_start_ms(30), 3 * DAY_MS),))
+    assert retention.stamp_of(asked_ms, RETENTION_MAX_MS) == asked_ms - RETENTION_MAX_MS
+    assert retention.stamp_of(asked_ms, RETENTION_MAX_MS - 1) > asked_ms - RETENTION_MAX_MS + 1
+
+
+def test_no_stamp_is_below_0() -> None:
+    assert Retention(RETENTION_MAX_MS).stamp_of(0, RETENTION_MAX_MS) == 0

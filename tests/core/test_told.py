@@ -18,7 +18,7 @@ from meshbox.core.told import (
     ToldPeers,
 )
 
-TELLER, LIAR = node_id_of(b"T" * 32), node_id_of(b"L" * 32)
+TELLER, LIAR, NEITHER = (node_id_of(letter * 32) for letter in (b"T", b"L", b"N"))
 
 
 def node(number: int) -> NodeId:
@@ -183,6 +183,8 @@ def test_a_trial_and_what_follows_it_last_as_long_as_they_should() -> None:
         now_ms += TRIAL_MS + pause_ms
         sync.tick(now_ms - 1)
         assert sync.dialled == {}
+        sync.tick(now_ms)
+        assert set(sync.dialled) == {node(1)}
 
 
 def test_a_teller_is_not_heard_again_too_soon() -> None:
@@ -190,3 +192,100 @@ def test_a_teller_is_not_heard_again_too_soon() -> None:
     assert sync.told.told(TELLER, peers([1]), now_ms=now_ms)
     assert sync.told.told(TELLER, peers([2]), now_ms=now_ms + HEAR_INTERVAL_MS - 1) == []
     assert sync.told.told(TELLER, peers([2]), now_ms=now_ms + HEAR_INTERVAL_MS)
+
+
+def test_only_what_was_not_known_is_news() -> None:
+    sync = Sync()
+    assert sync.told.told(TELLER, peers([1]), now_ms=0) == peers([1])
+    assert sync.told.told(LIAR, peers([1]), now_ms=0) == []
+    elsewhere = peers([1], host=2)
+    assert sync.told.told(TELLER, elsewhere, now_ms=HEAR_INTERVAL_MS) == elsewhere
+
+
+def test_a_teller_makes_room_for_its_own_hints_by_its_oldest() -> None:
+    sync = Sync()
+    sync.told.told(TELLER, peers([0]), now_ms=0)
+    sync.told.told(LIAR, peers(range(1, 1 + TOLD_BY_MAX)), now_ms=0)
+    assert len(sync.told) == 1 + TOLD_BY_MAX
+    sync.told.told(LIAR, peers([1_000]), now_ms=HEAR_INTERVAL_MS)
+    assert len(sync.told) == 1 + TOLD_BY_MAX
+    again = sync.told.told(NEITHER, peers([0, 1, 2]), now_ms=0)
+    assert again == peers([1])
+
+
+def test_who_proved_itself_is_the_last_to_make_room() -> None:
+    sync = Sync()
+    sync.told.told(LIAR, peers([0]), now_ms=0)
+    sync.tick(0)
+    sync.connected.add(node(0))
+    sync.tick(1)
+    sync.told.told(LIAR, peers(range(1, TOLD_BY_MAX)), now_ms=HEAR_INTERVAL_MS)
+    sync.told.told(LIAR, peers([1_000]), now_ms=2 * HEAR_INTERVAL_MS)
+    sync.connected.clear()
+    assert sync.told.told(NEITHER, peers([0, 1]), now_ms=0) == peers([1])
+
+
+def test_when_all_places_are_taken_who_has_most_makes_room() -> None:
+    sync = Sync()
+    tellers = [node_id_of(bytes([number]) * 32) for number in range(TOLD_MAX // TOLD_BY_MAX)]
+    for number, teller in enumerate(tellers):
+        few = number == 0
+        first = number * TOLD_BY_MAX
+        sync.told.told(teller, peers(range(first + few, first + TOLD_BY_MAX)), now_ms=0)
+    sync.told.told(TELLER, peers([10**6]), now_ms=0)
+    assert len(sync.told) == TOLD_MAX
+    sync.told.told(TELLER, peers([10**6 + 1]), now_ms=HEAR_INTERVAL_MS)
+    assert len(sync.told) == TOLD_MAX
+    assert sync.told.told(NEITHER, peers([1]), now_ms=0) == [], "who has fewer keeps all"
+    assert sync.told.told(LIAR, peers([TOLD_BY_MAX]), now_ms=0) == peers([TOLD_BY_MAX])
+
+
+def test_those_under_way_count_until_their_trial_is_over() -> None:
+    sync = Sync()
+    sync.told.told(TELLER, peers(range(3 * TOLD_DIALLED_MAX)), now_ms=0)
+    for now_ms in (0, 1_000, TRIAL_MS - 1):
+        sync.tick(now_ms)
+        assert sync.trials == TOLD_DIALLED_MAX
+    first = set(sync.dialled)
+    sync.tick(TRIAL_MS)
+    assert sync.trials == TOLD_DIALLED_MAX
+    assert not first & set(sync.dialled)
+
+
+def leave_one_free(sync: Sync, *, now_ms: int) -> None:
+    """All but one of those that may be dialled at a time are, told of by as many."""
+    for number in range(100, 100 + TOLD_DIALLED_MAX - 1):
+        sync.told.told(node_id_of(bytes([number]) * 32), peers([number]), now_ms=now_ms)
+    sync.tick(now_ms)
+
+
+def test_a_teller_that_had_no_turn_comes_before_those_that_had() -> None:
+    sync = Sync()
+    sync.told.told(TELLER, peers([1]), now_ms=0)
+    sync.tick(0)
+    sync.connected.add(node(1))
+    sync.tick(1)
+    leave_one_free(sync, now_ms=1)
+    sync.told.told(TELLER, peers([2]), now_ms=HEAR_INTERVAL_MS)
+    sync.told.told(LIAR, peers([3]), now_ms=HEAR_INTERVAL_MS)
+    sync.tick(HEAR_INTERVAL_MS)
+    assert node(3) in sync.dialled
+    assert node(2) not in sync.dialled
+
+
+def test_a_teller_of_whom_nothing_is_kept_is_as_one_that_had_no_turn() -> None:
+    sync = Sync()
+    for number, teller in ((1, TELLER), (2, LIAR)):
+        sync.told.told(teller, peers([number]), now_ms=0)
+        sync.tick(0)
+        sync.connected.add(node(number))
+    sync.tick(0)
+    sync.connected.remove(node(2))
+    sync.tick(KEPT_MS)
+    assert len(sync.told) == 1
+    leave_one_free(sync, now_ms=KEPT_MS)
+    sync.told.told(TELLER, peers([3]), now_ms=KEPT_MS)
+    sync.told.told(LIAR, peers([4]), now_ms=KEPT_MS)
+    sync.tick(KEPT_MS + 1)
+    assert node(4) in sync.dialled
+    assert node(3) not in sync.dialled

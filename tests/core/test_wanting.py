@@ -74,7 +74,7 @@ def test_a_single_blob_that_is_too_large_is_not_wanted() -> None:
 
 
 def test_the_guess_of_a_size_is_the_largest_mean_and_never_nothing() -> None:
-    runs = [OfferedRun(0, 10, OPAQUE, 100, 50, 0), OfferedRun(10, 12, OPAQUE, 60, 40, 0)]
+    runs = [OfferedRun(0, 10, OPAQUE, 100, 50, 0), OfferedRun(10, 12, OPAQUE, 61, 40, 0)]
     assert size_guess_bytes(runs) == 30
     assert size_guess_bytes([OfferedRun(0, 10, OPAQUE, 0, 0, 0)]) == 1
     assert size_guess_bytes([]) == 1
@@ -100,3 +100,48 @@ def test_what_went_for_room_is_not_passed_again() -> None:
     offer = [OfferedRun(0, 5, OPAQUE, 5, 1, 0)]
     passed = wanted(offer, gone, retention=RETENTION, now_ms=NOW_MS, floor=FRESH + 1)
     assert passed == (SeqRanges(), False)
+
+
+def test_an_offer_says_of_a_run_all_but_its_bucket() -> None:
+    run = Run(5, 9, FRESH - 2, VERIFIED, 40, 25)
+    age_ms = RETENTION.age_least_ms(run.bucket, NOW_MS)
+    assert age_ms > 0
+    assert offered([run], retention=RETENTION, now_ms=NOW_MS) == (
+        OfferedRun(5, 9, VERIFIED, 40, 25, age_ms),
+    )
+
+
+DUE = OfferedRun(0, 5, OPAQUE, 5, 1, RETENTION_MAX_MS)
+NEW = OfferedRun(5, 9, OPAQUE, 4, 1, 0)
+OLD = OfferedRun(9, 12, OPAQUE, 3, 1, BUCKET_MS)
+
+
+def test_of_runs_that_are_due_in_part_the_rest_is_wanted() -> None:
+    assert wanted([DUE, NEW], None, retention=RETENTION, now_ms=NOW_MS) == (
+        SeqRanges.of(5, 9),
+        False,
+    )
+    ours = record_of({6: OPAQUE}, {8: OPAQUE})
+    assert wanted([DUE, NEW], ours, retention=RETENTION, now_ms=NOW_MS) == (
+        SeqRanges([(5, 6), (7, 8)]),
+        False,
+    )
+
+
+def test_what_is_passed_is_only_what_is_lacked() -> None:
+    for held, passed in (
+        ({}, True),
+        ({9: OPAQUE, 10: OPAQUE}, True),
+        (dict.fromkeys(range(9, 12), OPAQUE), False),
+    ):
+        lacked = wanted(
+            [NEW, OLD], record_of(held, {}), retention=RETENTION, now_ms=NOW_MS, floor=FRESH
+        )
+        assert lacked == (SeqRanges.of(5, 9), passed)
+
+
+def test_a_blob_too_large_is_told_by_its_run_wherever_that_is() -> None:
+    large = OfferedRun(7, 8, OPAQUE, BLOB_BYTES_MAX + 1, BLOB_BYTES_MAX + 1, 0)
+    assert not wanted([large], None, retention=RETENTION, now_ms=NOW_MS).ranges
+    several = large._replace(first=0, end=1_000)
+    assert wanted([several], None, retention=RETENTION, now_ms=NOW_MS).ranges.count == 1_000

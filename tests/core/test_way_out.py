@@ -172,3 +172,16 @@ def test_each_of_those_before_is_blamed_for_its_own_turns() -> None:
         assert ours.due_ms(log, since_ms=0, now_ms=0) == STEP_MS
         ours.acting(log, now_ms=0)
         assert ours.due_ms(log, since_ms=0, now_ms=0) == 0
+
+
+def test_who_does_not_share_it_any_more_is_remembered_while_there_is_room() -> None:
+    others = [node_id_of(number.to_bytes(32)) for number in range(WAY_OUT_SHARERS_MAX)]
+    ours = way_out(A, B)
+    for _ in range(MISSES_MAX):
+        ours.acting(LOG, now_ms=0)
+    ours.share(others[1:])
+    ours.share([B])
+    assert ours.due_ms(LOG, since_ms=0, now_ms=0) == 0, "it is remembered that it hangs"
+    ours.share(others)
+    ours.share([B])
+    assert ours.due_ms(LOG, since_ms=0, now_ms=0) == STEP_MS
