@@ -60,6 +60,8 @@ class InternetState(StrEnum):
     """It is being tried just now, and was not there before."""
     WAITING = "waiting"
     """It was not there; tried again soon, and at once after a network change."""
+    STANDBY = "standby"
+    """Another process of this mailbox exchanges with it; when that goes, this one does."""
 
 
 class InternetMailbox(NamedTuple):

@@ -323,9 +323,10 @@ class Node:
             named=self._settings.topic,
             ways=sync.ways_out.by_name,
             rates=self._rates,
+            leases=opened.leases,
             log=self._journal.peers,
         )
-        return Internet(addresses, sync=sync, bridges=bridges)
+        return Internet(addresses, sync=sync, bridges=bridges, leases=opened.leases)
 
     def _begin_housekeeping(self, opened: Opened) -> None:
         sweeper = asyncio.create_task(run_sweeper(opened.store))

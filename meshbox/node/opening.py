@@ -39,6 +39,7 @@ from meshbox.node.data_folder import RESERVE_NAME, shared_keyspace, store_exists
 from meshbox.node.database import FolderDatabase
 from meshbox.node.space import Space
 from meshbox.storage.interface import MailboxStore
+from meshbox.storage.leases import Alone, Leases
 from meshbox.storage.openings import Log
 from meshbox.storage.reopening import ReopeningStore
 from meshbox.storage.reserve import Reserve
@@ -61,6 +62,8 @@ class Opened(NamedTuple):
     lost: asyncio.Future[IdentityLost] | asyncio.Future[StoreForeign] | None = None
     """Done when nothing can be made of the database any more, or it is another one: the node has
     to end."""
+    leases: Leases = Alone()
+    """What only one of the processes of the store may do."""
 
 
 def _untold(_: str, **__: object) -> None:

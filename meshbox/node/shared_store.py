@@ -63,7 +63,13 @@ async def open_shared(
         await store.close()
         raise
     return Opened(
-        claim.identity, store, claim.minted, claim.archived, adopted=None, lost=store.lost
+        claim.identity,
+        store,
+        claim.minted,
+        claim.archived,
+        adopted=None,
+        lost=store.lost,
+        leases=store.leases,
     )
 
 

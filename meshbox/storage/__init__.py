@@ -2,6 +2,6 @@
 
 Knows the disk, the cluster, and what of it is durable. Must not know who asks.
 Others use `cassandra.address`, `cassandra.administering`, `cassandra.schema`, `cassandra.store`,
-`embedded.rebuilding`, `embedded.store`, `interface`, `keyvalue`, `openings`, `reopening`,
-`reserve`, `rocksdb`.
+`embedded.rebuilding`, `embedded.store`, `interface`, `keyvalue`, `leases`, `openings`,
+`reopening`, `reserve`, `rocksdb`.
 """

@@ -123,6 +123,11 @@ class SyncService:
         self._stopping = False
 
     @property
+    def node_id(self) -> NodeId:
+        """Ours."""
+        return self._identity.node_id
+
+    @property
     def filling(self) -> Filling:
         """What tells fetches where to stop (design.md 4.12)."""
         return LedgerFilling(self.ledger, _now_ms)
@@ -184,6 +189,14 @@ class SyncService:
         peer = self._peers.get(node_id)
         if peer is not None and peer.heard:
             peer.heard = ()
+            self._reaching.look(peer)
+
+    def peer_left(self, node_id: NodeId) -> None:
+        """A peer is another process' of this node to reach: it is dialled no more unless it is
+        announced. Its session ends when that of the other process takes its place."""
+        peer = self._peers.get(node_id)
+        if peer is not None:
+            peer.named = ()
             self._reaching.look(peer)
 
     def network_changed(self) -> None:

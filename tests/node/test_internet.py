@@ -13,6 +13,7 @@ from meshbox.core.internet import (
 )
 from meshbox.core.way_out import WayOut
 from meshbox.node.internet import Internet
+from meshbox.storage.leases import Alone
 from meshbox.sync.bridge.bridges import Bridges
 from tests.sync.nodes import MemoryDisk, Node, equal, running
 from tests.waiting import eventually
@@ -26,6 +27,7 @@ def bridges_of(node: Node, addresses: Iterable[InternetAddress]) -> Bridges:
         store=node.store,
         named=(),
         ways={SERVER: WayOut(node.node_id)},
+        leases=Alone(),
         log=lambda *_, **__: None,
     )
 
@@ -36,7 +38,7 @@ async def test_a_node_on_the_internet_is_connected_and_told_of() -> None:
         own = f"meshbox://{island.node_id}@{island.endpoint}"
         addresses = list(map(parse_internet, [SERVER, own, url]))
         bridges = bridges_of(island, addresses)
-        internet = Internet(addresses, sync=island.service, bridges=bridges)
+        internet = Internet(addresses, sync=island.service, bridges=bridges, leases=Alone())
         internet.start()
         await island.put(range(5), author="here")
         await far.put(range(7), author="there")

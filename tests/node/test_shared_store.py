@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -46,15 +47,15 @@ async def options(cassandra_keyspace: Access) -> Options:
 
 
 @pytest.fixture
-def started(tmp_path: Path, options: Options) -> Iterator[Callable[[str], RunningNode]]:
+def started(tmp_path: Path, options: Options) -> Iterator[Callable[..., RunningNode]]:
     """Starts processes of one mailbox by name; the first one's key is copied to the others."""
     nodes: list[RunningNode] = []
 
-    def start(name: str) -> RunningNode:
+    def start(name: str, *more: str) -> RunningNode:
         if nodes:
             (tmp_path / name / "data").mkdir(mode=0o700, parents=True)
             shutil.copy(nodes[0].data_dir / KEY_NAME, tmp_path / name / "data")
-        nodes.append(start_node(tmp_path / name, *options))
+        nodes.append(start_node(tmp_path / name, *options, *more))
         return nodes[-1]
 
     yield start
@@ -261,3 +262,57 @@ def get(node: RunningNode, path: str) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
+
+
+def test_of_two_processes_one_exchanges_with_a_mailbox_server_and_the_other_takes_over(
+    started: Callable[..., RunningNode],
+) -> None:
+    """Each message crosses once, whichever process it came to, and whoever is killed or stopped."""
+    with QuirkyServer(generations=("blips",)) as server:
+        first, second = (started(name, "--internet", server.url) for name in ("first", "second"))
+        until(lambda: [state(node) for node in (first, second)] == ["connected", "standby"])
+        deposit(first, 0, 1)
+        deposit(second, 2, 3)
+        server.put(TOPIC, OTHER, contents(OTHER, *range(5)))
+        until(lambda: theirs(server) == contents(AUTHOR, *range(4)))
+        until(lambda: holds(second, OTHER, 5))
+        first.process.send_signal(signal.SIGSTOP)
+        deposit(second, 4)
+        until(lambda: 4 in theirs(server))
+        first.process.send_signal(signal.SIGCONT)
+        until(lambda: [state(node) for node in (first, second)] == ["standby", "connected"])
+        second.kill()
+        deposit(first, 5)
+        until(lambda: 5 in theirs(server))
+        gets = server.gets
+        until(lambda: server.gets >= gets + 2)
+        assert theirs(server) == contents(AUTHOR, *range(6))
+        assert (server.brought, server.given) == (6, 5)
+        assert first.stop() == 0
+
+
+def test_of_two_processes_one_is_in_session_with_a_node_on_the_internet(
+    started: Callable[..., RunningNode], tmp_path: Path
+) -> None:
+    far = start_node(tmp_path / "far")
+    try:
+        first, second = (
+            started(name, "--internet", far.peer_address) for name in ("first", "second")
+        )
+        until(lambda: [state(node) for node in (first, second)] == ["connected", "standby"])
+        deposit(second, *range(3))
+        until(lambda: holds(far, AUTHOR, 3))
+        assert first.stop() == 0
+        until(lambda: state(second) == "connected")
+        deposit(far, 3)
+        until(lambda: holds(second, AUTHOR, 4))
+        assert [node.stop() for node in (second, far)] == [0, 0]
+    finally:
+        if far.process.poll() is None:
+            far.kill()
+
+
+def state(node: RunningNode) -> str:
+    """Of the one internet mailbox."""
+    (told,) = node.status()["internet"]
+    return str(told["state"])

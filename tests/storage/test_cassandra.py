@@ -46,6 +46,7 @@ from meshbox.storage.cassandra.schema import create_tables
 from meshbox.storage.cassandra.statements import Statements
 from meshbox.storage.cassandra.store import CassandraStore
 from meshbox.storage.interface import MailboxStore, Outcome
+from meshbox.storage.leases import Leases
 from scripts.clusters.certificates import certify
 from scripts.clusters.cluster import Cluster
 from tests import cassandra
@@ -615,3 +616,102 @@ async def test_a_server_has_to_prove_itself_where_an_authority_is_named(
         await Connection.open(replace(keyspace, ca_file=other), keyspace=None)
     with pytest.raises(InvalidSetting, match="cannot use"):
         await Connection.open(replace(keyspace, ca_file=tmp_path / "none"), keyspace=None)
+
+
+# Leases, on the real server.
+
+
+class Office:
+    """A process that does something whenever it has the lease, and for how long it did."""
+
+    def __init__(self, leases: Leases, name: str = "office") -> None:
+        self.is_held = False
+        self.terms = 0
+        self._leases = leases
+        self._name = name
+        self._task = asyncio.create_task(self._hold())
+
+    async def _hold(self) -> None:
+        while True:
+            async with self._leases.lease(self._name) as over:
+                self.is_held, self.terms = True, self.terms + 1
+                try:
+                    await over.wait()
+                finally:
+                    self.is_held = False
+
+    async def leave(self) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+
+@on_cassandra
+async def test_of_several_processes_one_has_a_lease_and_another_when_it_lets_go(
+    opener: Opener,
+) -> None:
+    offices = [Office((await opener()).leases) for _ in range(3)]
+    for left in (3, 2, 1):
+        await eventually(lambda: any(office.is_held for office in offices))
+        assert sum(office.is_held for office in offices) == 1
+        assert len(offices) == left
+        (holder,) = (office for office in offices if office.is_held)
+        await holder.leave()
+        offices.remove(holder)
+
+
+@on_cassandra
+async def test_leases_of_other_names_are_nobodys_concern(opener: Opener) -> None:
+    leases = (await opener()).leases
+    one, other = Office(leases, "one"), Office(leases, "other")
+    await eventually(lambda: one.is_held and other.is_held)
+    await one.leave()
+    await other.leave()
+
+
+@on_cassandra
+async def test_a_lease_that_cannot_be_renewed_is_over_before_another_has_it(
+    opener: Opener,
+) -> None:
+    """As a process whose servers do not answer it: it stops by its own clock."""
+    cut, other = await opener(), await opener()
+    first = Office(cut.leases)
+    await eventually(lambda: first.is_held)
+    second = Office(other.leases)
+    execute, is_mended = cut._parts.connection.execute, asyncio.Event()
+
+    async def held_up(statement: Any, *values: Any) -> Any:
+        await is_mended.wait()
+        return await execute(statement, *values)
+
+    cut._parts.connection.execute = held_up  # type: ignore[method-assign]
+    held: list[tuple[bool, bool]] = []
+
+    async def has_passed() -> bool:
+        held.append((first.is_held, second.is_held))
+        return second.is_held
+
+    await eventually(has_passed)
+    assert (True, True) not in held
+    assert (False, False) in held, "it stopped, and only then another one began"
+    is_mended.set()
+    await second.leave()
+    await eventually(lambda: first.terms == 2)
+    await first.leave()
+
+
+@on_cassandra
+async def test_a_lease_that_another_process_has_is_lost_at_the_next_renewal(
+    opener: Opener, keyspace: Access
+) -> None:
+    """As a process that was stopped for longer than its lease lasted."""
+    office = Office((await opener()).leases)
+    await eventually(lambda: office.is_held)
+    connection = await Connection.open(keyspace, keyspace=keyspace.address.keyspace)
+    try:
+        taken = "INSERT INTO ks.mailbox (name, value) VALUES ('lease office', 0x00) USING TTL 3"
+        await connection.define(taken)
+        await eventually(lambda: not office.is_held)
+        await eventually(lambda: office.terms == 2)
+    finally:
+        await connection.close()
+        await office.leave()

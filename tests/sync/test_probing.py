@@ -13,6 +13,7 @@ from meshbox.core.errors import NameUnresolved, PeerUnreachable, WorldError
 from meshbox.core.internet import InternetState, parse_internet
 from meshbox.identity.key import mint
 from meshbox.node.internet import Internet
+from meshbox.storage.leases import Alone
 from meshbox.sync import probing
 from meshbox.sync.bridge.bridges import Bridges
 from meshbox.sync.probing import Probe, is_another
@@ -107,8 +108,10 @@ def endpoint_of(server: asyncio.Server) -> Endpoint:
 
 def internet_of(island: Node, far: Node, at: Endpoint) -> Internet:
     address = parse_internet(f"meshbox://{far.node_id}@{at}")
-    none = Bridges((), store=island.store, named=(), ways={}, log=lambda *_, **__: None)
-    internet = Internet([address], sync=island.service, bridges=none)
+    none = Bridges(
+        (), store=island.store, named=(), ways={}, leases=Alone(), log=lambda *_, **__: None
+    )
+    internet = Internet([address], sync=island.service, bridges=none, leases=Alone())
     internet.start()
     return internet
 

@@ -1,6 +1,7 @@
 """The tables of a keyspace, and what becomes of one that is new, older or not ours.
 
-    mailbox    name → value                       whose it is, schema version, epochs, how far swept
+    mailbox    name → value                       whose it is, schema version, epochs, how far
+                                                  swept, and leases (leasing.py)
     seen       log | position, writer             what processes know of a log (merging.py)
     blob       log, bucket, slice | seq, class, arrived, writer
                                                   512 numbers a partition at most; the server gives
@@ -15,7 +16,8 @@
     held       one | bucket                       counters; totals beside them
 
 All rows are inserted, never changed, but for those of `mailbox`, `peer`, `note` and the counters;
-what is written again is the same. Everything that holds messages has a time to live.
+what is written again is the same. Everything that holds messages has a time to live, and so has a
+lease.
 """
 
 from __future__ import annotations

@@ -19,6 +19,9 @@ _TEXTS: Final = {
     "read_setting": "SELECT value FROM ks.mailbox WHERE name = ?",
     "claim_setting": "INSERT INTO ks.mailbox (name, value) VALUES (?, ?) IF NOT EXISTS",
     "write_setting": "INSERT INTO ks.mailbox (name, value) VALUES (?, ?)",
+    "take_lease": ("INSERT INTO ks.mailbox (name, value) VALUES (?, ?) IF NOT EXISTS USING TTL ?"),
+    "renew_lease": "UPDATE ks.mailbox USING TTL ? SET value = ? WHERE name = ? IF value = ?",
+    "drop_lease": "DELETE FROM ks.mailbox WHERE name = ? IF value = ?",
     "read_seen": "SELECT position, writer, whole, record, includes FROM ks.seen WHERE log = ?",
     "write_seen": (
         "INSERT INTO ks.seen (log, position, writer, whole, record, includes) "
@@ -95,6 +98,9 @@ class Statements:
     read_setting: PreparedStatement
     claim_setting: PreparedStatement
     write_setting: PreparedStatement
+    take_lease: PreparedStatement
+    renew_lease: PreparedStatement
+    drop_lease: PreparedStatement
     read_seen: PreparedStatement
     write_seen: PreparedStatement
     drop_seen: PreparedStatement

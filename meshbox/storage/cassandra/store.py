@@ -26,6 +26,7 @@ from meshbox.storage.cassandra.address import Access
 from meshbox.storage.cassandra.counting import RELAYED
 from meshbox.storage.cassandra.feed import FeedReader
 from meshbox.storage.cassandra.following import Following
+from meshbox.storage.cassandra.leasing import KeyspaceLeases
 from meshbox.storage.cassandra.listing import ALL
 from meshbox.storage.cassandra.lives import blob_s
 from meshbox.storage.cassandra.opening import open_keyspace
@@ -55,6 +56,7 @@ from meshbox.storage.interface import (
     StoredBlob,
     SweepSlice,
 )
+from meshbox.storage.leases import Leases
 from meshbox.storage.openings import Log
 
 FEED_LAG_MS: Final = 10_000
@@ -168,6 +170,12 @@ class CassandraStore:
     def lost(self) -> asyncio.Future[StoreForeign]:
         """Done when the keyspace is another one than it was: nothing is stored there any more."""
         return self._following.lost
+
+    @property
+    def leases(self) -> Leases:
+        """What one of the processes of this keyspace may have by itself."""
+        parts = self._parts
+        return KeyspaceLeases(parts.connection, parts.statements, process=parts.process)
 
     @property
     def statements(self) -> int:

@@ -6,7 +6,8 @@
              network changes; longer, doubling, for a server that answers wrongly
 
 Every topic known here is asked about again and again, and at once when something of it changed here
-(schedule.py); one request at a time, with pauses that grow with what the answers take.
+(schedule.py); one request at a time, with pauses that grow with what the answers take. Of several
+processes that share a store all this is done by the one that has the lease of the server's address.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from meshbox.core.internet import InternetMailbox, WebAddress
 from meshbox.core.way_out import WayOut
 from meshbox.discovery.routes import source_address
 from meshbox.storage.interface import MailboxStore
+from meshbox.storage.leases import Leases
 from meshbox.storage.openings import Log
 from meshbox.sync.bridge.bringing import FAULT_OF_WHAT_WAS_SENT
 from meshbox.sync.bridge.exchanging import Exchanged, Exchanging
@@ -73,6 +75,7 @@ class Bridge:
         topics: KnownTopics,
         way: WayOut,
         rates: Rates,
+        leases: Leases,
         log: Log,
         rng: random.Random,
     ) -> None:
@@ -80,6 +83,7 @@ class Bridge:
         self._store = store
         self._topics = topics
         self._rates = rates
+        self._leases = leases
         self._log = log
         self._rng = rng
         self._probe = Probe(self._failed)
@@ -119,6 +123,13 @@ class Bridge:
         self._woken.set()
 
     async def _run(self) -> None:
+        while True:
+            self._told.stands_by()
+            async with self._leases.lease(str(self._address)) as over:
+                self._told.takes_over()
+                await _first_end(self._carry(), _set(over))
+
+    async def _carry(self) -> None:
         while True:
             try:
                 at = await self._probe.reached(lambda: [self._address.endpoint])
@@ -269,6 +280,10 @@ async def _first_end(*works: Coroutine[None, None, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 def _now_ms() -> int:

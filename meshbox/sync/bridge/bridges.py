@@ -11,6 +11,7 @@ from meshbox.core.internet import InternetMailbox, WebAddress
 from meshbox.core.topics import OwnTopics
 from meshbox.core.way_out import WayOut
 from meshbox.storage.interface import MailboxStore
+from meshbox.storage.leases import Leases
 from meshbox.storage.openings import Log
 from meshbox.sync.bridge.bridge import Bridge
 from meshbox.sync.bridge.topics import KnownTopics
@@ -28,6 +29,7 @@ class Bridges:
         named: Iterable[Topic],
         ways: Mapping[str, WayOut],
         rates: Rates = NO_BOUND,
+        leases: Leases,
         log: Log,
     ) -> None:
         """`named` are the topics that the node carries, if not all; `ways` has each address."""
@@ -41,6 +43,7 @@ class Bridges:
                 topics=self._topics,
                 way=ways[str(address)],
                 rates=rates,
+                leases=leases,
                 log=log,
                 rng=random.SystemRandom(),
             )

@@ -21,6 +21,14 @@ class Telling:
         self._bytes_in = self._bytes_out = 0
         self._blobs_in = self._blobs_out = 0
 
+    def stands_by(self) -> None:
+        """Another process of this mailbox exchanges with it."""
+        self._state, self._failure, self._since_ms = InternetState.STANDBY, None, _wall_ms()
+
+    def takes_over(self) -> None:
+        """This one does from now on."""
+        self._state, self._since_ms = InternetState.WAITING, _wall_ms()
+
     def tries(self) -> None:
         """A connection was taken there."""
         self._state = InternetState.CONNECTING

@@ -15,6 +15,7 @@ from meshbox.core.internet import WebAddress, parse_internet
 from meshbox.core.topics import ALL_TOPICS
 from meshbox.core.way_out import WayOut
 from meshbox.storage.interface import MailboxStore
+from meshbox.storage.leases import Alone, Leases
 from meshbox.sync.bridge import bridge as module
 from meshbox.sync.bridge import exchanging, schedule
 from meshbox.sync.bridge import topics as topics_module
@@ -26,6 +27,7 @@ from tests.sync.bridge.quirky_server import QuirkyServer
 from tests.waiting import eventually
 
 NODE = node_id_of(b"n" * 32)
+ALONE = Alone()
 Content = dict[tuple[str, str], dict[int, bytes]]
 
 
@@ -48,6 +50,7 @@ async def bridged(
     *,
     topics: Iterable[str] = (),
     way: WayOut | None = None,
+    leases: Leases = ALONE,
     events: list[tuple[str, dict[str, Any]]] | None = None,
 ) -> AsyncIterator[Bridge]:
     """A bridge between `store` and the server at `url`."""
@@ -61,6 +64,7 @@ async def bridged(
         topics=known,
         way=way or way_of(NODE),
         rates=NO_BOUND,
+        leases=leases,
         log=lambda event, **fields: told.append((event, fields)),
         rng=random.Random(1),
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -177,3 +180,40 @@ async def test_a_topic_with_too_much_news_is_left_alone_and_the_others_go_on(
             await equal(store, server, {("3", "a"): contents("a", 0, 1)})
             assert bridge.mailbox().state is InternetState.CONNECTED
             assert await ours(store, ("7", "b")) == {("7", "b"): {}}
+
+
+class Turns:
+    """Leases of which a test says when they are had."""
+
+    def __init__(self) -> None:
+        self.given = asyncio.Event()
+        self.over = asyncio.Event()
+
+    @asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[asyncio.Event]:
+        assert name.startswith("http://")
+        await self.given.wait()
+        self.over.clear()
+        yield self.over
+
+
+async def test_only_the_process_that_has_the_lease_speaks_to_the_server(
+    harness: MemoryHarness,
+) -> None:
+    store, turns = await harness.open(), Turns()
+    await deposit(store, "t", "a", 0)
+    with QuirkyServer() as server:
+        async with bridged(store, server.url, leases=turns) as bridge:
+            await eventually(lambda: bridge.mailbox().state is InternetState.STANDBY)
+            assert server.gets == 0
+            turns.given.set()
+            await equal(store, server, {("t", "a"): contents("a", 0)})
+            assert bridge.mailbox().state is InternetState.CONNECTED
+            turns.given.clear()
+            turns.over.set()
+            await eventually(lambda: bridge.mailbox().state is InternetState.STANDBY)
+            asked = server.gets
+            await deposit(store, "t", "a", 1)
+            turns.given.set()
+            await equal(store, server, {("t", "a"): contents("a", 0, 1)})
+            assert server.gets > asked

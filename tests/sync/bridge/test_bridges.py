@@ -6,7 +6,7 @@ from meshbox.core.internet import InternetState, WebAddress, parse_internet
 from meshbox.core.way_out import WayOut
 from meshbox.sync.bridge.bridges import Bridges
 from tests.contract.harness import MemoryHarness
-from tests.sync.bridge.bridging import NODE, contents, deposit, equal
+from tests.sync.bridge.bridging import ALONE, NODE, contents, deposit, equal
 from tests.sync.bridge.quirky_server import QuirkyServer
 
 
@@ -21,6 +21,7 @@ async def test_each_server_gets_what_is_here(harness: MemoryHarness) -> None:
             store=store,
             named=(),
             ways={str(address): WayOut(NODE) for address in web},
+            leases=ALONE,
             log=lambda *_, **__: None,
         )
         bridges.start()

@@ -15,6 +15,10 @@ def test_states_and_reasons() -> None:
         InternetState.WAITING,
         None,
     )
+    telling.stands_by()
+    assert telling.mailbox(None).state is InternetState.STANDBY
+    telling.takes_over()
+    assert telling.mailbox(None).state is InternetState.WAITING
     assert telling.failed(PeerUnreachable("nobody there"))
     assert not telling.failed(PeerUnreachable("nobody there still"))
     telling.tries()
