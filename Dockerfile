@@ -27,6 +27,6 @@ VOLUME /data
 EXPOSE 3000 3443 3001
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=1s \
-    CMD ["meshbox", "status", "--data-dir", "/data", "--json"]
+    CMD ["meshbox", "status", "--data-dir", "/data", "--opened", "--json"]
 ENTRYPOINT ["meshbox"]
 CMD ["run", "--data-dir", "/data"]

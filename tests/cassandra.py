@@ -63,6 +63,14 @@ async def define(access: Access, *texts: str) -> None:
         await connection.close()
 
 
+async def replicate(access: Access, copies: int) -> None:
+    """Has the keyspace say how many copies there are, whether or not there are servers for them:
+    as if some were down."""
+    keyspace = access.address.keyspace
+    replication = f"{{'class': 'NetworkTopologyStrategy', '{DATACENTER}': {copies}}}"
+    await define(access, f"ALTER KEYSPACE {keyspace} WITH replication = {replication}")
+
+
 @asynccontextmanager
 async def role(access: Access, password_file: Path) -> AsyncIterator[Access]:
     """The same keyspace for a user who may read and write there, and nothing else."""

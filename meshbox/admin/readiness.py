@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from meshbox.admin.sources import Sources
+from meshbox.admin.sources import Sources, Unopened
 from meshbox.core.errors import NodeStopping
 
 READY_SCHEMA: Final = "meshbox.ready/1"
@@ -36,7 +36,7 @@ class ReadyDocument(msgspec.Struct, frozen=True):
     concerns: list[Remark]
 
 
-def readiness(sources: Sources) -> ReadyDocument:
+def readiness(sources: Sources | Unopened) -> ReadyDocument:
     """As of now; asks the disk nothing."""
     reasons = list(_reasons(sources))
     return ReadyDocument(
@@ -47,15 +47,15 @@ def readiness(sources: Sources) -> ReadyDocument:
     )
 
 
-def _reasons(sources: Sources) -> Iterator[Remark]:
+def _reasons(sources: Sources | Unopened) -> Iterator[Remark]:
     if sources.is_stopping():
         yield Remark(NodeStopping.code, str(NodeStopping("the node stops")))
-    trouble = sources.store.trouble
+    trouble = sources.trouble()
     if trouble is not None:
         yield Remark(trouble.code, str(trouble))
 
 
-def _concerns(sources: Sources) -> Iterator[Remark]:
+def _concerns(sources: Sources | Unopened) -> Iterator[Remark]:
     if not sources.system_clock.read().synchronised:
         message = "the wall clock is not synchronised; ages are kept by node time"
         yield Remark(CLOCK_CONCERN, message)

@@ -28,7 +28,7 @@ from aiohttp import web
 
 from meshbox.admin import inventory, metrics, status
 from meshbox.admin.readiness import readiness
-from meshbox.admin.sources import Sources
+from meshbox.admin.sources import Sources, Unopened
 from meshbox.core.address import is_loopback, parse_endpoint
 from meshbox.core.errors import AdminHost, AdminRequest, InvalidAddress, MeshboxError
 from meshbox.core.ids import parse_topic
@@ -57,8 +57,9 @@ class SweepDocument(msgspec.Struct, frozen=True):
 class AdminServer:
     """Serves one node's status. Start it on each kind of listener; `stop` ends all."""
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
+    def __init__(self, sources: Sources | Unopened) -> None:
+        self.sources = sources
+        """What is told of; to be replaced when the store is open."""
         # One at a time: each reads every header there is.
         self._counting = asyncio.Lock()
         self._runners: list[web.AppRunner] = []
@@ -104,33 +105,41 @@ class AdminServer:
             web.get("/api/inventory", self._inventory),
         ]
 
+    def _opened(self) -> Sources:
+        """For what is told of a store only; raises why it is not open yet."""
+        if isinstance(self.sources, Unopened):
+            raise self.sources.trouble().with_traceback(None)
+        return self.sources
+
     async def _live(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def _ready(self, _: web.Request) -> web.Response:
-        document = readiness(self._sources)
+        document = readiness(self.sources)
         return _json(document, status_code=200 if document.ready else 503)
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        body = await metrics.metrics(self._sources)
+        body = await metrics.metrics(self._opened())
         return web.Response(body=body, headers={"content-type": metrics.CONTENT_TYPE})
 
     async def _status(self, _: web.Request) -> web.Response:
-        return _json(await status.status(self._sources))
+        if isinstance(self.sources, Unopened):
+            return _json(status.unopened_status(self.sources))
+        return _json(await status.status(self.sources))
 
     async def _peers(self, _: web.Request) -> web.Response:
-        return _json(status.peers(self._sources))
+        return _json(status.peers(self._opened()))
 
     async def _inventory(self, request: web.Request) -> web.Response:
         topic = request.query.get("topic")
-        store = self._sources.store
+        store = self._opened().store
         async with self._counting:
             if topic is None:
                 return _json(await inventory.inventory(store))
             return _json(await inventory.topic_inventory(store, parse_topic(topic)))
 
     async def _sweep(self, _: web.Request) -> web.Response:
-        swept = await sweeping.sweep(self._sources.store)
+        swept = await sweeping.sweep(self._opened().store)
         return _json(SweepDocument(SWEEP_SCHEMA, swept.blobs, swept.bytes, swept.forgotten))
 
 

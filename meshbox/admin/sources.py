@@ -13,6 +13,7 @@ from typing import Protocol
 
 from meshbox.core.address import PeerAddress
 from meshbox.core.clock import SystemClock
+from meshbox.core.errors import MeshboxError
 from meshbox.core.ids import NodeId
 from meshbox.core.internet import InternetMailbox
 from meshbox.core.reachability import Family, Reach
@@ -93,3 +94,25 @@ class Sources:
     is_stopping: Callable[[], bool]
     limit_bytes: int | None
     """The storage allocated; None without a limit."""
+    trouble: Callable[[], MeshboxError | None]
+    """Why nothing is stored just now."""
+    failed_ms: Callable[[], int | None]
+    """Since when, by the wall clock; None while all is well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unopened:
+    """A node that runs and has no open store yet."""
+
+    node_id: NodeId | None
+    """None before the first start got so far as to make a key."""
+    version: str
+    system_clock: SystemClock
+    warnings: Callable[[], Sequence[str]]
+    is_stopping: Callable[[], bool]
+    failed_ms: Callable[[], int | None]
+    """When it could not be opened the first time; None before that."""
+    next_try_ms: Callable[[], int | None]
+    """When it is tried again; None while a try is under way."""
+    trouble: Callable[[], MeshboxError]
+    """Why it is not open."""

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from meshbox.admin.sources import PeerReport, Sources
+from meshbox.admin.sources import PeerReport, Sources, Unopened
 from meshbox.core.internet import InternetMailbox
 
 STATUS_SCHEMA: Final = "meshbox.status/1"
@@ -89,6 +89,21 @@ class ReachStatus(msgspec.Struct, frozen=True):
     """`yes`, or `unknown` until a peer does."""
 
 
+class StoreStatus(msgspec.Struct, frozen=True):
+    """Whether messages can be stored; times are wall times in ms."""
+
+    state: str
+    """`open`, `failed` (nothing is stored just now), or `opening` (it was not open since the
+    start)."""
+    reason: str | None = None
+    """A code of docs/errors.md."""
+    detail: str | None = None
+    """The same for people, with what to do."""
+    since_ms: int | None = None
+    next_try_ms: int | None = None
+    """Only while it is `opening`, and no try is under way."""
+
+
 class StatusDocument(msgspec.Struct, frozen=True):
     """The status of a node. `epoch` is hexadecimal; `loop_held_ms_max` see node/loop_watch.py."""
 
@@ -109,7 +124,33 @@ class StatusDocument(msgspec.Struct, frozen=True):
     peers: list[PeerEntry]
     internet: list[InternetEntry]
     reachability: dict[str, ReachStatus]
+    store: StoreStatus
     warnings: list[str]
+
+
+class UnopenedDocument(msgspec.Struct, frozen=True):
+    """The same names of a node whose store is not open yet: null is what it cannot know."""
+
+    schema: str
+    node_id: str | None
+    version: str
+    pid: int
+    clock: dict[str, int | bool | None]
+    rss_bytes: int
+    store: StoreStatus
+    warnings: list[str]
+    address: None = None
+    epoch: None = None
+    change: None = None
+    durable_change: None = None
+    storage: dict[str, None] = msgspec.field(
+        default_factory=lambda: dict.fromkeys(StorageStatus.__struct_fields__)
+    )
+    relayed: None = None
+    loop_held_ms_max: None = None
+    peers: tuple[()] = ()
+    internet: tuple[()] = ()
+    reachability: dict[str, ReachStatus] = {}
 
 
 class PeersDocument(msgspec.Struct, frozen=True):
@@ -154,6 +195,26 @@ async def status(sources: Sources) -> StatusDocument:
             family.value: ReachStatus(reach.has_route, reach.dialled.value)
             for family, reach in sources.reachability().items()
         },
+        store=_store_status(sources, "failed" if sources.trouble() else "open"),
+        warnings=list(sources.warnings()),
+    )
+
+
+def unopened_status(sources: Unopened) -> UnopenedDocument:
+    """The document of a node whose store is not open yet."""
+    reading = sources.system_clock.read()
+    return UnopenedDocument(
+        schema=STATUS_SCHEMA,
+        node_id=sources.node_id,
+        version=sources.version,
+        pid=os.getpid(),
+        clock={
+            "node_time_ms": None,
+            "wall_ms": reading.wall_ms,
+            "synchronised": reading.synchronised,
+        },
+        rss_bytes=rss_bytes(),
+        store=_store_status(sources, "opening", next_try_ms=sources.next_try_ms()),
         warnings=list(sources.warnings()),
     )
 
@@ -171,6 +232,15 @@ def rss_bytes() -> int:
     except OSError:
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _store_status(
+    sources: Sources | Unopened, state: str, *, next_try_ms: int | None = None
+) -> StoreStatus:
+    trouble = sources.trouble()
+    if trouble is None:
+        return StoreStatus(state)
+    return StoreStatus(state, trouble.code, str(trouble), sources.failed_ms(), next_try_ms)
 
 
 def _entry(peer: PeerReport) -> PeerEntry:

@@ -2,29 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Final
+
+import typer
 
 from meshbox.cli.output import ago, columns, print_json, print_lines, size
-from meshbox.cli.running_node import Admin, DataDir, Json, ask
+from meshbox.cli.running_node import Admin, DataDir, Json, RemoteError, ask
+
+_OPENING: Final = "opening"
+_STORE_WARNING: Final = "nothing is stored: "
+"""What node/journal.py warns with of a store."""
 
 
-def show(*, data_dir: DataDir = None, admin: Admin = None, json: Json = False) -> None:
+def show(
+    *,
+    data_dir: DataDir = None,
+    admin: Admin = None,
+    opened: Annotated[
+        bool,
+        typer.Option("--opened", help="Fails while the store was not opened since the start."),
+    ] = False,
+    json: Json = False,
+) -> None:
     """What a running node holds, and how it is."""
     document = ask("GET", "/api/status", data_dir=data_dir, admin=admin)
     if json:
         print_json(document)
     else:
         print_lines(_lines(document))
+    store = document["store"]
+    if opened and store["state"] == _OPENING:
+        raise RemoteError(store["reason"], store["detail"], None)
 
 
 def _lines(document: dict[str, Any]) -> list[str]:
-    storage, clock = document["storage"], document["clock"]
-    limit = storage["limit_bytes"]
-    peers = document["peers"]
-    connected = sum(peer["state"] == "connected" for peer in peers)
+    store, clock = document["store"], document["clock"]
+    is_open = store["state"] != _OPENING
     rows = [
-        ("node", document["node_id"]),
+        ("node", document["node_id"] or "no key yet"),
         ("version", f"{document['version']}, process {document['pid']}"),
+        *((("store", _store(store, clock["wall_ms"])),) if store["reason"] else ()),
+        *(_held(document) if is_open else ()),
+        ("clock", "synchronised" if clock["synchronised"] else "not synchronised"),
+        ("memory", size(document["rss_bytes"])),
+    ]
+    rows += [("", _peer(peer, clock["wall_ms"])) for peer in document["peers"]]
+    rows += [("internet mailbox", _mailbox(box, clock["wall_ms"])) for box in document["internet"]]
+    # The store's own row tells more than its warning.
+    rows += [
+        ("warning", warning)
+        for warning in document["warnings"]
+        if not (store["reason"] and warning.startswith(_STORE_WARNING))
+    ]
+    return columns(rows)
+
+
+def _store(store: dict[str, Any], now_ms: int) -> str:
+    """Such as `not open since 5 s ago, tried again in 2 s: nobody answers (look at it)`."""
+    shown = "not open" if store["state"] == _OPENING else "nothing is stored"
+    if store["since_ms"] is not None:
+        shown += f" since {ago(store['since_ms'], now_ms)}"
+    if store["next_try_ms"] is not None:
+        shown += f", tried again in {max(0, store['next_try_ms'] - now_ms) / 1_000:.0f} s"
+    return f"{shown}: {store['detail']}"
+
+
+def _held(document: dict[str, Any]) -> list[tuple[str, str]]:
+    storage, peers = document["storage"], document["peers"]
+    limit = storage["limit_bytes"]
+    connected = sum(peer["state"] == "connected" for peer in peers)
+    return [
         ("messages", f"{storage['messages']} in {storage['logs']} logs"),
         ("storage", f"{size(storage['used_bytes'])} of {size(limit) if limit else 'no limit'}"),
         ("dropped", f"{storage['expired']} by age, {storage['evicted']} for room"),
@@ -32,13 +79,7 @@ def _lines(document: dict[str, Any]) -> list[str]:
         ("relayed", str(document["relayed"])),
         ("peers", f"{connected} connected, {len(peers)} known"),
         ("internet", _reach(document["reachability"])),
-        ("clock", "synchronised" if clock["synchronised"] else "not synchronised"),
-        ("memory", size(document["rss_bytes"])),
     ]
-    rows += [("", _peer(peer, clock["wall_ms"])) for peer in peers]
-    rows += [("internet mailbox", _mailbox(box, clock["wall_ms"])) for box in document["internet"]]
-    rows += [("warning", warning) for warning in document["warnings"]]
-    return columns(rows)
 
 
 def _reach(reachability: dict[str, dict[str, Any]]) -> str:

@@ -372,6 +372,13 @@ class PathChanged(PeerError):
     advice = "nothing: the new session carries on"
 
 
+class NodeStarting(WorldError):
+    """This node has not opened its store yet."""
+
+    code = "node.starting"
+    advice = "try again shortly; if it lasts, `meshbox status` there tells what it waits for"
+
+
 class NodeStopping(WorldError):
     """This node is being stopped."""
 

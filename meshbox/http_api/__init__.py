@@ -3,5 +3,5 @@ generation.
 
 Knows requests, answers, their deadlines and bounds. Must not know how blobs are kept, and by
 which engine.
-Others use `proxies`, `server`, `settings`.
+Others use `proxies`, `server`, `settings`, `unopened`.
 """

@@ -7,11 +7,14 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from meshbox.http_api.cors import CORS_HEADERS
+from meshbox.core.errors import MeshboxError, WorldError
+from meshbox.http_api.cors import CORS_HEADERS, PREFLIGHT_HEADERS
 from meshbox.http_api.request import Request
+from meshbox.wire.statuses import STATUSES
 
 SERVER: Final = "meshbox"
 TEXT: Final = "text/plain; charset=utf-8"
+RETRY_AFTER_S: Final = "1"
 
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
@@ -36,6 +39,16 @@ def header_lines(*headers: tuple[str, str]) -> bytes:
 
 _SERVER = ("server", SERVER)
 PLAIN_TEXT: Final = header_lines(*CORS_HEADERS, ("content-type", TEXT))
+PREFLIGHT: Final = Response(200, header_lines(*PREFLIGHT_HEADERS))
+_TRY_AGAIN: Final = header_lines(
+    *CORS_HEADERS, ("content-type", TEXT), ("retry-after", RETRY_AFTER_S)
+)
+
+
+def refusal(error: MeshboxError) -> Response:
+    """What a fault is answered with."""
+    headers = _TRY_AGAIN if isinstance(error, WorldError) else PLAIN_TEXT
+    return Response(STATUSES[error.code].http, headers, f"{error}\n".encode())
 
 
 class Encoder:

@@ -9,7 +9,6 @@ carries the CORS headers.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 import ssl
@@ -17,37 +16,38 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from meshbox.core.errors import MeshboxError, WorldError
+from meshbox.core.errors import MeshboxError
 from meshbox.core.ids import NodeId
-from meshbox.core.limits import BACKLOG_CONNECTIONS
 from meshbox.http_api.blips import BlipsApi
 from meshbox.http_api.blobs import BlobsApi
 from meshbox.http_api.connection import Connection
-from meshbox.http_api.cors import CORS_HEADERS, PREFLIGHT_HEADERS
+from meshbox.http_api.cors import CORS_HEADERS
 from meshbox.http_api.exchange import JSON, Answer, Exchange, Route
 from meshbox.http_api.health import HealthApi
-from meshbox.http_api.live_connections import LiveConnections
+from meshbox.http_api.listening import Listening
 from meshbox.http_api.media import MediaApi
 from meshbox.http_api.memory_leases import MemoryLeases
 from meshbox.http_api.messages import MessagesApi
 from meshbox.http_api.request import Request
-from meshbox.http_api.responses import PLAIN_TEXT, TEXT, Encoder, Response, header_lines
+from meshbox.http_api.responses import (
+    PLAIN_TEXT,
+    PREFLIGHT,
+    TEXT,
+    Encoder,
+    Response,
+    header_lines,
+    refusal,
+)
 from meshbox.http_api.settings import Generation, HttpSettings
 from meshbox.mailbox.mailbox import Mailbox
 from meshbox.wire.statuses import STATUSES
-
-RETRY_AFTER_S: Final = "1"
 
 _EMPTY: Final = header_lines(*CORS_HEADERS)
 _TYPED: Final = {
     JSON: header_lines(*CORS_HEADERS, ("content-type", JSON)),
     TEXT: PLAIN_TEXT,
 }
-_PREFLIGHT: Final = Response(200, header_lines(*PREFLIGHT_HEADERS))
 _NOT_FOUND: Final = Response(404, _EMPTY)
-_TRY_AGAIN: Final = header_lines(
-    *CORS_HEADERS, ("content-type", TEXT), ("retry-after", RETRY_AFTER_S)
-)
 _BUG: Final = Response(STATUSES[MeshboxError.code].http, PLAIN_TEXT, b"internal error\n")
 _ALLOWED: Final = {"GET": ("GET", "HEAD"), "POST": ("POST",)}
 
@@ -72,20 +72,17 @@ class HttpApi:
         reports, and dates answers."""
         self._settings = settings or HttpSettings()
         self._mailbox = mailbox
-        self._live = LiveConnections(self._settings)
-        health = HealthApi(node_id, is_draining=lambda: self._live.is_draining)
+        self._listening = Listening(self._handle, settings=self._settings, encoder=Encoder(wall_ms))
+        health = HealthApi(node_id, is_draining=lambda: self._listening.is_draining)
         self._routes = _table(_routes(mailbox, health, wall_ms, self._settings))
         self._bodies = MemoryLeases(bytes_max=self._settings.bodies_bytes_max)
         self._answers = MemoryLeases(bytes_max=self._settings.answers_bytes_max)
-        self._encoder = Encoder(wall_ms)
         self._answered: Counter[tuple[str, int]] = Counter()
-        self._listeners: list[asyncio.Server] = []
-        self._deadlines: asyncio.Task[None] | None = None
 
     @property
     def connections(self) -> int:
         """How many connections are open."""
-        return len(self._live)
+        return self._listening.connections
 
     @property
     def waiters(self) -> int:
@@ -109,41 +106,19 @@ class HttpApi:
 
     async def start(self, listener: socket.socket, *, tls: ssl.SSLContext | None = None) -> None:
         """Serves what `listener` accepts, which is ours from now on; again for another listener."""
-        if self._deadlines is None:
-            self._deadlines = asyncio.create_task(self._live.keep_deadlines())
-        handshake_s_max = self._settings.head_ms_max / 1000 if tls else None
-        self._listeners.append(
-            await asyncio.get_running_loop().create_server(
-                self._new_connection,
-                sock=listener,
-                ssl=tls,
-                backlog=BACKLOG_CONNECTIONS,
-                ssl_handshake_timeout=handshake_s_max,
-            )
-        )
+        await self._listening.start(listener, tls=tls)
 
     def drain(self) -> None:
         """Serves on, but ends each connection with its next answer, and says at /health that the
         node stops: clients that have another mailbox go there."""
-        self._live.is_draining = True
+        self._listening.drain()
 
     async def stop(self) -> None:
         """Accepts nothing more and closes everything. What waits for something new is answered;
         requests in progress have `stop_ms_max` to end, and as long again to be cancelled."""
-        for listener in self._listeners:
-            listener.close()
+        self._listening.close()
         self._mailbox.end_waits()
-        await self._live.stop(patience_s=self._settings.stop_ms_max / 1000)
-        if self._deadlines is not None:
-            self._deadlines.cancel()
-            await asyncio.gather(self._deadlines, return_exceptions=True)
-        self._listeners.clear()
-        self._deadlines = None
-
-    def _new_connection(self) -> Connection:
-        return Connection(
-            self._handle, live=self._live, settings=self._settings, encoder=self._encoder
-        )
+        await self._listening.stop()
 
     async def _handle(self, request: Request, connection: Connection) -> None:
         exchange = Exchange(
@@ -169,7 +144,7 @@ class HttpApi:
 
     async def _respond(self, request: Request, exchange: Exchange) -> Response:
         if request.method == "OPTIONS":
-            return _PREFLIGHT
+            return PREFLIGHT
         routes = self._routes.get(request.target) or self._routes.get(request.path)
         if routes is None:
             return _NOT_FOUND
@@ -179,7 +154,7 @@ class HttpApi:
         try:
             return _response(await route.handler(exchange))
         except MeshboxError as error:
-            return _refusal(error)
+            return refusal(error)
 
 
 def _routes(
@@ -203,8 +178,3 @@ def _table(routes: Iterable[Route]) -> Mapping[str, Mapping[str, Route]]:
 def _response(answer: Answer) -> Response:
     headers = _TYPED[answer.content_type] if answer.body else _EMPTY
     return Response(answer.status, headers, answer.body)
-
-
-def _refusal(error: MeshboxError) -> Response:
-    headers = _TRY_AGAIN if isinstance(error, WorldError) else PLAIN_TEXT
-    return Response(STATUSES[error.code].http, headers, f"{error}\n".encode())

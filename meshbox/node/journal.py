@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from meshbox.mailbox.system_clock import TEST_CLOCK_VARIABLE
@@ -11,16 +12,22 @@ from meshbox.node.log import Log
 class Journal:
     """Takes what is told; `warnings` has the text of each that holds, by what it is about."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, *, wall_ms: Callable[[], int]) -> None:
+        """`wall_ms`: the wall clock in ms since 1970."""
         self.warnings: dict[str, str] = {}
+        self.failed_ms: int | None = None
+        """Since when the store is in trouble, by the wall clock."""
+        self._wall_ms = wall_ms
         self._log = log
 
     def store(self, event: str, **fields: Any) -> None:
         """What the store tells of its database: shown as a warning as long as it is in trouble."""
         if event == "store.failed":
+            self.failed_ms = self.failed_ms or self._wall_ms()
             self.warnings["store"] = f"nothing is stored: {fields['detail']}"
             self._log.error(event, **fields)
         else:
+            self.failed_ms = None
             self.warnings.pop("store", None)
             self._log.warning(event, **fields)
 

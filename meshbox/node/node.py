@@ -7,8 +7,11 @@ What is held or bound early is what most often fails, before anything is made or
 the reverse, but what faces the outside ends at the same time: goodbyes to the LAN, to the peers and
 to clients need not wait for one another.
 
-Invariants: nothing is announced before it is bound, nothing answered before the store is open; the
-store is closed before the folder is let go, also when a start fails half-way.
+A Cassandra may not be there yet. Until it is, clients get 503 and admin tells why: the rest of the
+start waits for it.
+
+Invariants: nothing is announced before it is bound, no message answered for before the store is
+open; the store is closed before the folder is let go, also when a start fails half-way.
 
 Over 300 lines: one list of all parts, each put in its place once.
 """
@@ -20,13 +23,14 @@ import os
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from meshbox.admin import control_socket
 from meshbox.admin.server import AdminServer
-from meshbox.admin.sources import Sources
+from meshbox.admin.sources import Sources, Unopened
 from meshbox.core.address import Endpoint
 from meshbox.core.errors import IdentityLost, InvalidSetting
 from meshbox.core.ids import node_key_of
@@ -39,7 +43,10 @@ from meshbox.discovery.routes import read_networks, read_routes
 from meshbox.http_api.proxies import TrustedProxies
 from meshbox.http_api.server import HttpApi
 from meshbox.http_api.settings import Generation, HttpSettings, IdRule
+from meshbox.http_api.unopened import UnopenedApi
+from meshbox.identity import key_file
 from meshbox.identity.certificate import leaf
+from meshbox.identity.key import Identity, mint
 from meshbox.identity.public_certificate import PublicCertificate
 from meshbox.identity.tls import server_context
 from meshbox.mailbox.mailbox import Mailbox
@@ -58,6 +65,7 @@ from meshbox.node.own_address import own_address
 from meshbox.node.release import VERSION
 from meshbox.node.settings import Resolved
 from meshbox.node.stores import open_store
+from meshbox.node.waiting import Waiting
 from meshbox.sync.bridge.bridges import Bridges
 from meshbox.sync.runner import Rates
 from meshbox.sync.service import SyncService
@@ -86,6 +94,15 @@ class Ready(msgspec.Struct, frozen=True):
     admin: str | None
 
 
+class _Ways(NamedTuple):
+    """What faces the outside and is held from the beginning on."""
+
+    http: Listener | None
+    https: Listener | None
+    admin: Listener | None
+    public: PublicCertificate | None
+
+
 class Node:
     """One node in one event loop: `start`, `wait`, `stop`, each once."""
 
@@ -95,7 +112,7 @@ class Node:
         self._log = log
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_stopping = False
-        self._journal = Journal(log)
+        self._journal = Journal(log, wall_ms=self._wall_ms)
         self._journal.settings(
             test_clock_in_use=clock.test_clock_in_use, unknown_variables=resolved.unknown_variables
         )
@@ -107,12 +124,14 @@ class Node:
         self._watch = LoopWatch()
         self._outside: dict[str, Ending] = {}
         self._api: HttpApi | None = None
+        self._admin: AdminServer | None = None
         self._inside = AsyncExitStack()
 
-    async def start(self) -> Ready:
-        """Starts everything. When it raises (a `MeshboxError`), everything is ended again."""
+    async def start(self, stop: asyncio.Event) -> Ready | None:
+        """Starts everything; None when `stop` was set while it waited for its store. When it
+        raises (a `MeshboxError`), everything is ended again."""
         try:
-            return await self._start()
+            return await self._start(stop)
         except BaseException:
             await self.stop()
             raise
@@ -149,18 +168,23 @@ class Node:
         in_time = all(await asyncio.gather(*ended))
         return await self._end("store", self._inside.aclose, INSIDE_S_MAX) and in_time
 
-    async def _start(self) -> Ready:
+    async def _start(self, stop: asyncio.Event) -> Ready | None:
         settings = self._settings
         self._inside.enter_context(held(settings.data_dir))
-        http = self._listen("http", settings.http)
-        https = self._listen("https", settings.https)
-        admin = self._listen("admin", settings.admin)
-        opened = await self._open()
+        ways = _Ways(
+            self._listen("http", settings.http),
+            self._listen("https", settings.https),
+            self._listen("admin", settings.admin),
+            self._public_certificate(),
+        )
+        opened = await self._open(ways, stop)
+        if opened is None:
+            return None
         sync, sync_bound = await self._start_sync(opened)
-        api = await self._start_http(opened, sync, http=http, https=https)
+        api = await self._start_http(opened, sync, ways)
         bound = {
-            "http": http.endpoint if http else None,
-            "https": https.endpoint if https else None,
+            "http": ways.http.endpoint if ways.http else None,
+            "https": ways.https.endpoint if ways.https else None,
             "sync": sync_bound,
         }
         await self._start_finding(opened, sync, bound)
@@ -173,7 +197,7 @@ class Node:
             )
             network.start()
             self._outside["network"] = network.stop
-        await self._start_admin(opened, sync, internet, api, admin, sync_bound)
+        await self._show(self._sources(opened, sync, internet, api, sync_bound), ways.admin)
         self._begin_housekeeping(opened)
         shown = {name: str(endpoint) if endpoint else None for name, endpoint in bound.items()}
         return Ready(
@@ -182,7 +206,7 @@ class Node:
             pid=os.getpid(),
             node_id=opened.identity.node_id,
             data_dir=str(settings.data_dir),
-            admin=str(admin.endpoint) if admin else None,
+            admin=str(ways.admin.endpoint) if ways.admin else None,
             **shown,
         )
 
@@ -193,8 +217,17 @@ class Node:
         self._inside.callback(listener.close)
         return listener
 
-    async def _open(self) -> Opened:
-        opened = await open_store(self._settings, system_clock=self._clock, log=self._journal.store)
+    def _wall_ms(self) -> int:
+        return self._clock.read().wall_ms
+
+    async def _open(self, ways: _Ways, stop: asyncio.Event) -> Opened | None:
+        opening = partial(
+            open_store, self._settings, system_clock=self._clock, log=self._journal.store
+        )
+        is_shared = self._settings.store is not None
+        opened = await (self._wait_for(opening, ways, stop) if is_shared else opening())
+        if opened is None:
+            return None
         self._inside.callback(self._give_up_if_lost, opened)
         self._inside.push_async_callback(opened.store.close)
         if opened.lost is not None:
@@ -205,7 +238,36 @@ class Node:
             self._log.warning("identity.archived", file=str(opened.archived))
         if opened.adopted:
             self._log.warning("store.adopted", former=opened.adopted)
+        if is_shared:
+            await self._outside.pop("http")()
         return opened
+
+    async def _wait_for(
+        self, opening: Callable[[], Awaitable[Opened]], ways: _Ways, stop: asyncio.Event
+    ) -> Opened | None:
+        """The store once it can be opened; None when `stop` was set before."""
+        identity = key_file.load(self._settings.data_dir)
+        waiting = Waiting(
+            opening, wall_ms=self._wall_ms, rng=random.SystemRandom(), log=self._journal.store
+        )
+        await self._show(self._unopened(waiting, identity), ways.admin)
+        api = UnopenedApi(wall_ms=self._wall_ms, settings=HttpSettings())
+        self._outside["http"] = api.stop
+        for listening in ways.http.sockets if ways.http else ():
+            await api.start(listening)
+        for listening in ways.https.sockets if ways.https else ():
+            # Nobody can know the node before it has a key, so any does.
+            own = leaf(identity or mint())
+            await api.start(listening, tls=server_context(own, ways.public))
+        stopped = asyncio.create_task(stop.wait())
+        trying = asyncio.create_task(waiting.opened())
+        await asyncio.wait([stopped, trying], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not trying.done():
+            # Nobody waits for it: what is in the midst of connecting takes its time.
+            trying.cancel()
+            return None
+        return trying.result()
 
     async def _start_sync(self, opened: Opened) -> tuple[SyncService, Endpoint | None]:
         sync = SyncService(
@@ -226,9 +288,7 @@ class Node:
         sync.failed.add_done_callback(lambda failed: self._fail(failed.result()))
         return sync, await sync.start(self._settings.sync)
 
-    async def _start_http(
-        self, opened: Opened, sync: SyncService, *, http: Listener | None, https: Listener | None
-    ) -> HttpApi:
+    async def _start_http(self, opened: Opened, sync: SyncService, ways: _Ways) -> HttpApi:
         identity = opened.identity
         mailbox = Mailbox(
             opened.store,
@@ -239,7 +299,7 @@ class Node:
         api = HttpApi(
             mailbox,
             node_id=identity.node_id,
-            wall_ms=lambda: self._clock.read().wall_ms,
+            wall_ms=self._wall_ms,
             settings=HttpSettings(
                 ids=IdRule(self._settings.ids),
                 generations=frozenset(map(Generation, self._settings.generations)),
@@ -248,11 +308,10 @@ class Node:
         )
         self._outside["http"] = api.stop
         self._api = api
-        public = self._public_certificate()
-        for listening in http.sockets if http else ():
+        for listening in ways.http.sockets if ways.http else ():
             await api.start(listening)
-        for listening in https.sockets if https else ():
-            await api.start(listening, tls=server_context(leaf(identity), public))
+        for listening in ways.https.sockets if ways.https else ():
+            await api.start(listening, tls=server_context(leaf(identity), ways.public))
         return api
 
     def _public_certificate(self) -> PublicCertificate | None:
@@ -277,35 +336,51 @@ class Node:
         self._outside["discovery"] = finding.stop
         await finding.start(**bound)
 
-    async def _start_admin(
+    def _sources(
         self,
         opened: Opened,
         sync: SyncService,
         internet: Internet,
         api: HttpApi,
-        listener: Listener | None,
         sync_bound: Endpoint | None,
-    ) -> None:
+    ) -> Sources:
         node_id = opened.identity.node_id
-        server = AdminServer(
-            Sources(
-                node_id=node_id,
-                version=VERSION,
-                store=opened.store,
-                system_clock=self._clock,
-                http=api,
-                address=lambda: own_address(
-                    node_id, sync_bound, interfaces=self._settings.interface
-                ),
-                reachability=lambda: self._diallers.reach(read_routes(), read_networks()),
-                peers=sync.peers,
-                internet=internet.mailboxes,
-                loop_held_ms_max=lambda: self._watch.held_ms_max,
-                warnings=lambda: tuple(self._journal.warnings.values()),
-                is_stopping=lambda: self._is_stopping,
-                limit_bytes=self._settings.storage_limit,
-            )
+        return Sources(
+            node_id=node_id,
+            version=VERSION,
+            store=opened.store,
+            system_clock=self._clock,
+            http=api,
+            address=lambda: own_address(node_id, sync_bound, interfaces=self._settings.interface),
+            reachability=lambda: self._diallers.reach(read_routes(), read_networks()),
+            peers=sync.peers,
+            internet=internet.mailboxes,
+            loop_held_ms_max=lambda: self._watch.held_ms_max,
+            warnings=lambda: tuple(self._journal.warnings.values()),
+            is_stopping=lambda: self._is_stopping,
+            limit_bytes=self._settings.storage_limit,
+            trouble=lambda: opened.store.trouble,
+            failed_ms=lambda: self._journal.failed_ms,
         )
+
+    def _unopened(self, waiting: Waiting, identity: Identity | None) -> Unopened:
+        return Unopened(
+            node_id=None if identity is None else identity.node_id,
+            version=VERSION,
+            system_clock=self._clock,
+            warnings=lambda: tuple(self._journal.warnings.values()),
+            is_stopping=lambda: self._is_stopping,
+            failed_ms=lambda: self._journal.failed_ms,
+            next_try_ms=lambda: waiting.next_try_ms,
+            trouble=lambda: waiting.trouble,
+        )
+
+    async def _show(self, sources: Sources | Unopened, listener: Listener | None) -> None:
+        """Tells of `sources` on the control socket and the admin listener from now on."""
+        if self._admin is not None:
+            self._admin.sources = sources
+            return
+        self._admin = server = AdminServer(sources)
         # With the store, so that it tells that the node stops while the outside does.
         self._inside.push_async_callback(server.stop)
         if listener is not None:

@@ -50,7 +50,15 @@ async def _run(resolved: Resolved, log: Log) -> int:
         # The second one ends the draining that the first began.
         loop.add_signal_handler(number, lambda: (hurry if stop.is_set() else stop).set())
     node = Node(resolved, clock=OperatingSystemClock.from_environment(), log=log)
-    ready = await node.start()
+    ready = await node.start(stop)
+    if ready is None:
+        log.info("node.stopping")
+        await node.stop()
+        log.info("node.stopped")
+        # Threads that are in the midst of connecting to the store cannot be ended. Nothing is open
+        # that they could harm.
+        sys.stderr.flush()
+        os._exit(0)
     # What is there now stays: no collection need look at it again.
     gc.freeze()
     gc.set_threshold(COLLECTED_OBJECTS, *gc.get_threshold()[1:])

@@ -2,7 +2,7 @@
 
 Knows streams, time-outs, and which of two sessions stays. Must not know what is wanted of whom:
 `core` decides.
-Others use `bridge.bridges`, `peers`, `runner`, `service`, `status`, `transport`.
+Others use `backoff`, `bridge.bridges`, `peers`, `runner`, `service`, `status`, `transport`.
 """
 
 import os

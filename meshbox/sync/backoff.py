@@ -1,4 +1,5 @@
-"""How long to wait before dialling a peer again. Pure but for the random source it is given.
+"""How long to wait before dialling a peer again, or whatever else may be back soon. Pure but for
+the random source it is given.
 
 A misfortune (a cut, a crash) costs a short wait that a new announcement ends. A misbehaviour costs
 a long one that nothing ends, and in which the peer may not dial us either.

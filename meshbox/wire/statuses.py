@@ -56,6 +56,7 @@ STATUSES: Final = {
     "peer.unreachable": Statuses(HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE"),
     "identity.lost": Statuses(HTTPStatus.SERVICE_UNAVAILABLE, "DATA_LOSS"),
     "node.not_running": Statuses(HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+    "node.starting": Statuses(HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE"),
     "node.stopping": Statuses(HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE"),
     # The peer.
     "peer.lost": Statuses(HTTPStatus.BAD_GATEWAY, "UNAVAILABLE"),

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from meshbox.admin.sources import Sources
+from meshbox.admin.sources import Sources, Unopened
+from meshbox.core.errors import StoreUnprepared
 from meshbox.core.ids import NodeId
 from meshbox.core.internet import InternetKind, InternetMailbox, InternetState
 from meshbox.core.reachability import Diallers, Family
@@ -86,4 +87,20 @@ def sources(
         warnings=lambda: ("mind the gap",),
         is_stopping=lambda: is_stopping,
         limit_bytes=1_000,
+        trouble=lambda: store.trouble,
+        failed_ms=lambda: 5,
+    )
+
+
+def unopened(*, node_id: NodeId | None = NODE_ID, is_stopping: bool = False) -> Unopened:
+    """A node that waits for its store."""
+    return Unopened(
+        node_id=node_id,
+        version="1.2.3",
+        system_clock=ManualClock(),
+        warnings=lambda: ("mind the gap",),
+        is_stopping=lambda: is_stopping,
+        failed_ms=lambda: 5,
+        next_try_ms=lambda: 6,
+        trouble=lambda: StoreUnprepared("no such keyspace"),
     )

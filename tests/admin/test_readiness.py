@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from meshbox.admin.readiness import READY_SCHEMA, readiness
-from meshbox.core.errors import StoreFailed
+from meshbox.core.errors import StoreFailed, StoreUnprepared
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.memory import MemoryKeyValue
-from tests.admin.parts import sources
+from tests.admin.parts import sources, unopened
 from tests.clocks import ManualClock
 from tests.contract.material import blob, put
 from tests.mailbox.stores import opened_store
@@ -24,6 +24,16 @@ async def test_one_that_stops_is_not(store: EmbeddedStore) -> None:
     document = readiness(sources(store, is_stopping=True))
     assert not document.ready
     assert [reason.code for reason in document.reasons] == ["node.stopping"]
+
+
+def test_one_whose_store_is_not_open_is_not() -> None:
+    document = readiness(unopened())
+    assert [(reason.code, reason.message) for reason in document.reasons] == [
+        ("store.unprepared", f"no such keyspace ({StoreUnprepared.advice})")
+    ]
+    assert [concern.code for concern in document.concerns] == ["warning"]
+    codes = [reason.code for reason in readiness(unopened(is_stopping=True)).reasons]
+    assert codes == ["node.stopping", "store.unprepared"]
 
 
 async def test_a_clock_that_nobody_set_is_a_concern(

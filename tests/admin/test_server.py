@@ -13,9 +13,10 @@ import pytest
 
 from meshbox.admin import control_socket
 from meshbox.admin.server import AdminServer
+from meshbox.admin.sources import Sources, Unopened
 from meshbox.storage.embedded.store import EmbeddedStore
 from meshbox.storage.memory import MemoryKeyValue
-from tests.admin.parts import Report, sources
+from tests.admin.parts import Report, sources, unopened
 from tests.clocks import ManualClock
 from tests.contract.material import DAY_MS, blob, put
 from tests.mailbox.stores import opened_store
@@ -23,10 +24,12 @@ from tests.mailbox.stores import opened_store
 
 @asynccontextmanager
 async def serving(
-    store: EmbeddedStore, folder: Path
+    told: EmbeddedStore | Sources | Unopened, folder: Path
 ) -> AsyncIterator[tuple[aiohttp.ClientSession, aiohttp.ClientSession]]:
     """Sessions with the control socket and with the TCP listener."""
-    server = AdminServer(sources(store, peers=[Report()]))
+    if isinstance(told, EmbeddedStore):
+        told = sources(told, peers=[Report()])
+    server = AdminServer(told)
     tcp = socket.create_server(("127.0.0.1", 0))
     await server.start_status([tcp])
     path = folder / "control.sock"
@@ -110,6 +113,22 @@ async def test_a_failed_store_is_told(tmp_path: Path) -> None:
         assert (await get(control, "/metrics"))[0] == 503
         async with control.get("/livez") as response:
             assert response.status == 200
+
+
+async def test_a_store_that_is_not_open_yet_is_told(tmp_path: Path) -> None:
+    async with serving(unopened(), tmp_path) as (control, admin):
+        for session in (control, admin):
+            async with session.get("/livez") as response:
+                assert response.status == 200
+            code, document = await get(session, "/readyz")
+            assert (code, document["reasons"][0]["code"]) == (503, "store.unprepared")
+            code, document = await get(session, "/api/status")
+            assert (code, document["store"]["state"]) == (200, "opening")
+            for path in ("/metrics", "/api/peers", "/api/inventory"):
+                code, fault = await get(session, path)
+                assert (code, fault["error"]) == (503, "store.unprepared")
+        async with control.post("/api/sweep") as response:
+            assert response.status == 503
 
 
 @pytest.mark.parametrize("host", ["localhost:3002", "127.0.0.1", "[::1]:1", "localhost"])

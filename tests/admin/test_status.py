@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from meshbox.admin.status import peers, rss_bytes, status
+from meshbox.admin.status import peers, rss_bytes, status, unopened_status
+from meshbox.core.errors import StoreUnprepared
 from meshbox.storage.embedded.store import EmbeddedStore
-from tests.admin.parts import MAILBOX, Report, sources
+from tests.admin.parts import MAILBOX, Report, sources, unopened
 from tests.clocks import ManualClock
 from tests.contract.material import DAY_MS, blob, put
 from tests.mailbox.stores import NODE_ID
@@ -32,7 +33,11 @@ async def test_the_fields(store: EmbeddedStore) -> None:
             "clock",
         ),
         *("storage", "relayed", "rss_bytes", "loop_held_ms_max", "peers", "internet", "warnings"),
-        "reachability",
+        *("reachability", "store"),
+    }
+    assert document["store"] == {
+        "state": "open",
+        **dict.fromkeys(("reason", "detail", "since_ms", "next_try_ms")),
     }
     assert document["reachability"] == {
         "ipv4": {"route": True, "dialled": "unknown"},
@@ -67,6 +72,25 @@ async def test_it_says_what_is(store: EmbeddedStore, clock: ManualClock) -> None
         pass
     held = (await status(sources(store))).storage
     assert (held.messages, held.expired) == (0, 2)
+
+
+async def test_one_that_is_not_open_yet_has_the_same_names(store: EmbeddedStore) -> None:
+    """So that a program which looks at one needs not look whether it is there."""
+    running = msgspec.to_builtins(await status(sources(store)))
+    for node_id in (NODE_ID, None):
+        document = msgspec.to_builtins(unopened_status(unopened(node_id=node_id)))
+        assert document.keys() == running.keys()
+        assert document["node_id"] == node_id
+        for name in ("clock", "storage", "store"):
+            assert document[name].keys() == running[name].keys()
+        assert set(document["storage"].values()) == {None}
+        assert document["store"] == {
+            "state": "opening",
+            "reason": "store.unprepared",
+            "detail": f"no such keyspace ({StoreUnprepared.advice})",
+            "since_ms": 5,
+            "next_try_ms": 6,
+        }
 
 
 async def test_peers_as_they_are_told(store: EmbeddedStore) -> None:

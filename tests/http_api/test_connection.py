@@ -161,7 +161,7 @@ async def test_only_a_slice_of_what_was_sent_waits_in_memory(
         await client.send(json_post("/blips/store", b'{"blips":{"t":{"a":{"0":""}}}}'))
         await eventually(lambda: key_value.syncs != syncs)
         flooding = asyncio.create_task(client.send(HEALTH * 200_000))
-        (connection,) = service.api._live._live
+        (connection,) = service.api._listening._live._live
         assert isinstance(connection, Connection)
         await eventually(lambda: connection._is_paused)
         assert len(connection._requests) <= HTTP_SLICE_BYTES_MAX // len(HEALTH) + 2

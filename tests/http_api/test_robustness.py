@@ -196,7 +196,7 @@ async def test_a_connection_that_cannot_be_closed_is_cut(store: EmbeddedStore) -
         await service.mailbox.deposit([ClientBlob("t", "a", 0, bytes(20_000))], client="")
         await still.send(GET)
         await eventually(lambda: service.api.connections)
-        (connection,) = service.api._live._live
+        (connection,) = service.api._listening._live._live
         assert isinstance(connection, Connection)
         assert connection._socket is not None
         while connection._socket.get_write_buffer_size() == 0:

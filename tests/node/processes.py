@@ -55,7 +55,7 @@ class Finished:
 
 @dataclass
 class RunningNode:
-    """A node that said that it is ready."""
+    """A node that said that it is ready, or is about to (`begin_node`)."""
 
     process: subprocess.Popen[bytes]
     ready: dict[str, Any]
@@ -93,6 +93,14 @@ class RunningNode:
         assert finished.status == 0, finished
         return finished.document
 
+    def await_ready(self, timeout_s: float = READY_S_MAX) -> None:
+        """Returns when it printed its ready line; it is ended when it does not."""
+        line = _first_line(self.process, timeout_s)
+        if not line:
+            self.kill()
+            raise AssertionError(f"not ready: {self.log()[-2000:]}")
+        self.ready.update(json.loads(line))
+
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
 
@@ -123,6 +131,19 @@ def start_node(
 
     `prefix` goes before the command, such as ("ip", "netns", "exec", NAME).
     """
+    node = begin_node(folder, *options, environment=environment, prefix=prefix)
+    node.await_ready()
+    return node
+
+
+def begin_node(
+    folder: Path,
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+    prefix: tuple[str, ...] = (),
+) -> RunningNode:
+    """The same, without waiting: `await_ready` does, and what the ready line has is not there
+    before."""
     data_dir, log_path = folder / "data", folder / "node.log"
     folder.mkdir(parents=True, exist_ok=True)
     variables = clean_environment(environment)
@@ -135,14 +156,7 @@ def start_node(
             stderr=log,
             env=variables,
         )
-    line = _first_line(process, READY_S_MAX)
-    if not line:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
-        raise AssertionError(f"not ready: {log_path.read_text(errors='replace')[-2000:]}")
-    return RunningNode(process, json.loads(line), data_dir, log_path, variables)
+    return RunningNode(process, {}, data_dir, log_path, variables)
 
 
 def meshbox(*arguments: str, environment: Mapping[str, str] | None = None) -> Finished:

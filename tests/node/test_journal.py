@@ -19,7 +19,12 @@ def heard() -> LogCapture:
 @pytest.fixture
 def journal(heard: LogCapture) -> Journal:
     wrapper = structlog.make_filtering_bound_logger(logging.INFO)
-    return Journal(structlog.wrap_logger(None, processors=[heard], wrapper_class=wrapper))
+    log = structlog.wrap_logger(None, processors=[heard], wrapper_class=wrapper)
+    return Journal(log, wall_ms=iter(range(7, 9)).__next__)
+
+
+def since_ms(journal: Journal) -> int | None:
+    return journal.failed_ms
 
 
 def levels(heard: LogCapture) -> list[tuple[str, str]]:
@@ -31,9 +36,13 @@ def test_a_store_in_trouble_is_a_warning_until_it_is_open_again(
 ) -> None:
     journal.store("store.failed", reason="store.failed", detail="the disk is full")
     assert "the disk is full" in journal.warnings["store"]
+    journal.store("store.failed", reason="store.failed", detail="the disk is gone")
+    assert "the disk is gone" in journal.warnings["store"]
+    assert since_ms(journal) == 7
     journal.store("store.reopened", seconds=0.1)
     assert journal.warnings == {}
-    assert levels(heard) == [("store.failed", "error"), ("store.reopened", "warning")]
+    assert since_ms(journal) is None
+    assert levels(heard) == [("store.failed", "error")] * 2 + [("store.reopened", "warning")]
 
 
 def test_a_certificate_of_no_use_is_a_warning_until_one_is_read(

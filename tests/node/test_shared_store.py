@@ -176,7 +176,16 @@ def test_the_whole_cluster_goes_and_comes_back(
         until(lambda: not json.loads(get(node, "/readyz")[1])["ready"])
         ready, text = get(node, "/readyz")
         assert (ready, "does not answer" in text) == (503, True)
-        assert any("nothing is stored" in warning for warning in node.status()["warnings"])
+        document = node.status()
+        assert any("nothing is stored" in warning for warning in document["warnings"])
+        assert (document["store"]["state"], document["store"]["reason"]) == (
+            "failed",
+            "store.failed",
+        )
+        assert document["clock"]["wall_ms"] >= document["store"]["since_ms"]
+        shown = node.command("status").out
+        assert shown.count("does not answer") == 1
+        assert "nothing is stored since" in shown
     finally:
         cassandra_cluster.start(1)
     until(lambda: store(node, 1)[0] == 201, seconds=60)
