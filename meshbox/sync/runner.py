@@ -118,14 +118,14 @@ class SessionRunner:
         reader = self._spawn(self._read_frames())
         writer = self._spawn(self._write_frames())
         try:
-            self._carry_out(self.session.start(now_ms=self._clock()))
+            self._carry_out(self.session.start())
             await self._over.wait()
             await asyncio.wait({writer}, timeout=LAST_WORDS_S)
             if writer.done():
                 await self._stream.close_writing()
                 await asyncio.wait({reader}, timeout=LAST_WORDS_S)
         finally:
-            self._carry_out(self.session.fault(PeerLost("cut by this node"), now_ms=self._clock()))
+            self._carry_out(self.session.fault(PeerLost("cut by this node")))
             tasks = tuple(self._tasks)
             for task in tasks:
                 task.cancel()
@@ -135,7 +135,7 @@ class SessionRunner:
 
     def wake(self) -> None:
         """The ledger named this session's peer."""
-        self._carry_out(self.session.wake(now_ms=self._clock()))
+        self._carry_out(self.session.wake())
 
     def tick(self) -> None:
         """Time passed; about four times a second."""
@@ -147,7 +147,7 @@ class SessionRunner:
 
     def close(self, reason: str, detail: str = "") -> None:
         """Ends the session by our own wish; `run` returns soon."""
-        self._carry_out(self.session.close(reason, detail, now_ms=self._clock()))
+        self._carry_out(self.session.close(reason, detail))
 
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -210,7 +210,7 @@ class SessionRunner:
             try:
                 effects = self.session.receive(self._decoder.decode(raw), now_ms=self._clock())
             except PeerError as error:
-                effects = self.session.fault(error, now_ms=self._clock())
+                effects = self.session.fault(error)
             self._carry_out(effects)
             self._check_unwritten()
             await _pause(self._rates.incoming, len(raw))
@@ -218,13 +218,13 @@ class SessionRunner:
                 self._answered.clear()
                 await self._answered.wait()
         cut = PeerLost("the stream ended without a word")
-        self._carry_out(self.session.fault(cut, now_ms=self._clock()))
+        self._carry_out(self.session.fault(cut))
 
     def _check_unwritten(self) -> None:
         """A peer that only speaks, and never reads the answers, may not fill our memory."""
         if self._outbox.qsize() > FRAMES_UNWRITTEN_MAX:
             stalled = PeerStalled(f"more than {FRAMES_UNWRITTEN_MAX} frames wait for it to read")
-            self._carry_out(self.session.fault(stalled, now_ms=self._clock()))
+            self._carry_out(self.session.fault(stalled))
 
     async def _write_frames(self) -> None:
         while (frame := await self._outbox.get()) is not None:
@@ -233,10 +233,10 @@ class SessionRunner:
             try:
                 await self._stream.write(raw)
             except PeerLost as error:
-                self._carry_out(self.session.fault(error, now_ms=self._clock()))
+                self._carry_out(self.session.fault(error))
                 return
             await _pause(self._rates.outgoing, len(raw))
-            self._carry_out(self.session.sent(frame, now_ms=self._clock()))
+            self._carry_out(self.session.sent(frame))
 
 
 async def _pause(limit: RateLimit, size_bytes: int) -> None:

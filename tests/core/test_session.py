@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshbox.core.address import Endpoint
+from meshbox.core.errors import FrameUnexpected, PeerEnded, PeerLost
 from meshbox.core.ids import BlobClass, LogId, Namespace, node_id_of, parse_author, parse_topic
 from meshbox.core.limits import (
     CURSOR_OWED_MS,
@@ -27,7 +28,7 @@ from meshbox.core.limits import (
 )
 from meshbox.core.ranges import SEQ_END, SeqRanges
 from meshbox.core.reconcile import SYMBOL_BYTES, Digest
-from meshbox.core.session.effects import Finish, Request
+from meshbox.core.session.effects import Finish, Request, Send
 from meshbox.core.session.frames import (
     Addresses,
     AskDifference,
@@ -93,7 +94,7 @@ def test_where_others_are_is_told_to_the_shell() -> None:
     dialling.do(dialling.session.tell(Addresses(peers)))
     pair.run()
     assert answering.told == list(peers)
-    answering.do(answering.session.close("node.stopping", now_ms=pair.now_ms))
+    answering.do(answering.session.close("node.stopping"))
     assert answering.session.tell(Addresses(peers)) == []
 
 
@@ -171,7 +172,7 @@ def test_a_cut_at_any_step_loses_and_repeats_nothing_stored(
     for _ in range(steps):
         cut.step()
     for side in cut.sides:
-        side.do(side.session.close("node.stopping", now_ms=cut.now_ms))
+        side.do(side.session.close("node.stopping"))
         assert not any(side.node.ledger.lacking(log_of(number)) for number in range(6))
     stored_before = len(right.received)
     fill(left, later)
@@ -791,13 +792,53 @@ def test_the_dialler_believes_only_the_node_it_dialled() -> None:
 
 def test_after_the_end_everything_is_ignored() -> None:
     pair, side = opened()
-    side.do(side.session.close("node.stopping", now_ms=1_000))
+    side.do(side.session.close("node.stopping"))
     waiting: list[Request] = list(side.requests)
     before = list(side.sent)
     assert side.session.receive(offer(), now_ms=1_000) == []
     assert all(side.session.answer(r, None, now_ms=1_000) == [] for r in waiting)
     assert side.session.tick(now_ms=10**9) == []
-    assert side.session.wake(now_ms=1_000) == []
-    assert side.session.close("again", now_ms=1_000) == []
+    assert side.session.wake() == []
+    assert side.session.close("again") == []
     assert side.sent == before
     assert pair.sides[0].finished is None
+
+
+def test_an_end_of_our_own_tells_the_peer_why() -> None:
+    pair, side = opened()
+    effects = side.session.close("node.stopping", "for the night")
+    assert effects == [
+        Send(End("node.stopping", "for the night")),
+        Finish("node.stopping", "for the night"),
+    ]
+    assert side.session.ended_by is None
+    other = pair.sides[0].session
+    (finish,) = other.receive(End("node.stopping", "for the night"), now_ms=1_000)
+    assert isinstance(finish, Finish)
+    assert finish.reason == "peer.ended"
+    assert "node.stopping: for the night" in finish.detail
+    assert isinstance(other.ended_by, PeerEnded)
+
+
+def test_a_fault_of_the_peer_is_told_to_it_and_a_cut_is_not() -> None:
+    for error, is_told in ((FrameUnexpected("what"), True), (PeerLost("cut"), False)):
+        _, side = opened()
+        effects = side.session.fault(error)
+        said = [effect.frame for effect in effects if isinstance(effect, Send)]
+        assert said == ([End(error.code, error.message)] if is_told else [])
+        assert effects[-1] == Finish(error.code, error.message)
+        assert side.session.ended_by is error
+
+
+def test_before_the_peer_is_proven_nothing_is_asked_or_counted() -> None:
+    session = Pair(ModelNode(1), ModelNode(2)).sides[0].session
+    assert session.wake() == session.tick(now_ms=1_000) == []
+    assert session.reads_on
+    assert (session.lag, session.blobs_in, session.duplicates_in, session.pages_unsettled) == (
+        0,
+        0,
+        0,
+        0,
+    )
+    assert session.progress_ms is None
+    assert not session.is_settled

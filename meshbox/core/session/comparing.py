@@ -97,7 +97,8 @@ class Comparison:
         """The next symbols came; `FrameUnexpected` when they are not those asked for."""
         first = len(self._symbols) // SYMBOL_BYTES
         expected = (self._asked - first) * SYMBOL_BYTES
-        if not expected or frame.first != first or len(frame.symbols) != expected:
+        is_due = self.found is None and expected > 0
+        if not is_due or frame.first != first or len(frame.symbols) != expected:
             raise FrameUnexpected("other symbols than those asked for")
         if self._digest not in (None, frame.digest):
             raise FrameUnexpected("the digest changed while it was compared")

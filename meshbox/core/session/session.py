@@ -1,9 +1,9 @@
 """One session with one peer: handshake, our feed told to it, its feed settled here.
 
 The session is a state machine without I/O. The shell feeds it frames, answers to its requests,
-"written" and "tick", each with `now_ms` (monotonic), and carries out the effects that come back,
-in order. A fault of the peer ends the session with its code as the reason; a fault of our own is
-an assertion. After `Finish` every input is ignored.
+"written" and "tick", with `now_ms` (monotonic) where time matters, and carries out the effects that
+come back, in order. A fault of the peer ends the session with its code as the reason; a fault of
+our own is an assertion. After `Finish` every input is ignored.
 
 | state     | allowed from the peer                             | leaves it                     |
 |-----------|---------------------------------------------------|-------------------------------|
@@ -168,31 +168,31 @@ class Session:
         """Monotonic time of the last offer, blob or commit that came of the peer's feed."""
         return self._reader.progress_ms if self._reader else None
 
-    def start(self, *, now_ms: int) -> list[Effect]:
+    def start(self) -> list[Effect]:
         """Begins: both sides say hello at once."""
-        return self._guarded(lambda: _sends(self._handshake.start()), now_ms)
+        return self._guarded(lambda: _sends(self._handshake.start()))
 
     def receive(self, frame: Frame, *, now_ms: int) -> list[Effect]:
         """A frame of the peer."""
-        return self._guarded(lambda: self._receive(frame, now_ms), now_ms)
+        return self._guarded(lambda: self._receive(frame, now_ms))
 
-    def fault(self, error: PeerError, *, now_ms: int) -> list[Effect]:
+    def fault(self, error: PeerError) -> list[Effect]:
         """The shell found the peer at fault (a frame that does not decode, a cut stream)."""
-        return self._guarded(lambda: _raise(error), now_ms)
+        return self._guarded(lambda: _raise(error))
 
     def answer(self, request: Request, result: Any, *, now_ms: int) -> list[Effect]:
         """The result of a request, of the type that the request's docstring names."""
-        return self._guarded(lambda: self._answer(request, result, now_ms), now_ms)
+        return self._guarded(lambda: self._answer(request, result, now_ms))
 
-    def sent(self, frame: Frame, *, now_ms: int) -> list[Effect]:
+    def sent(self, frame: Frame) -> list[Effect]:
         """`frame` was written to the stream."""
         if not isinstance(frame, Blobs | Gone):
             return []
-        return self._guarded(self._server.sent, now_ms)
+        return self._guarded(self._server.sent)
 
-    def wake(self, *, now_ms: int) -> list[Effect]:
+    def wake(self) -> list[Effect]:
         """The ledger named this peer: what another was asked for may be free now."""
-        return self._guarded(lambda: self._reader.wake() if self._reader else [], now_ms)
+        return self._guarded(lambda: self._reader.wake() if self._reader else [])
 
     def tell(self, addresses: Addresses) -> list[Effect]:
         """Tells the peer where others are, if it wishes to be told."""
@@ -203,15 +203,15 @@ class Session:
 
     def tick(self, *, now_ms: int) -> list[Effect]:
         """Time passed; call about four times a second."""
-        return self._guarded(lambda: self._tick(now_ms), now_ms)
+        return self._guarded(lambda: self._tick(now_ms))
 
-    def close(self, reason: str, detail: str = "", *, now_ms: int) -> list[Effect]:
+    def close(self, reason: str, detail: str = "") -> list[Effect]:
         """Ends the session by our own wish; the peer is told the reason."""
         if self.state is SessionState.ENDED:
             return []
         return self._end(reason, detail, tell=True)
 
-    def _guarded(self, step: Callable[[], list[Effect]], now_ms: int) -> list[Effect]:
+    def _guarded(self, step: Callable[[], list[Effect]]) -> list[Effect]:
         if self.state is SessionState.ENDED:
             return []
         try:

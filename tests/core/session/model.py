@@ -316,7 +316,7 @@ class Pair:
             Side(right, _session(right, dialled=None)),
         )
         for side in self.sides:
-            side.do(side.session.start(now_ms=self.now_ms))
+            side.do(side.session.start())
 
     def run(self, *, steps_max: int = 100_000) -> int:
         """Takes steps in an order drawn from the seed until nothing is left to do."""
@@ -370,7 +370,7 @@ class Pair:
     def _deliver(self, index: int) -> None:
         side, other = self.sides[index], self.sides[1 - index]
         frame = side.outgoing.popleft()
-        side.do(side.session.sent(frame, now_ms=self.now_ms))
+        side.do(side.session.sent(frame))
         raw = side.encoder.encode(frame)
         if other.finished is None:
             received = other.decoder.decode(raw)
@@ -384,7 +384,7 @@ class Pair:
         side.do(side.session.answer(request, result, now_ms=self.now_ms))
         woken = side.node.ledger.take_woken()
         if side.proven in woken:
-            side.do(side.session.wake(now_ms=self.now_ms))
+            side.do(side.session.wake())
 
 
 def result_of(work: Generator[None, None, Any]) -> Any:

@@ -1,10 +1,17 @@
-"""What many peers are sending in parts at a time is bounded for all of them together."""
+"""Parts become whole blobs or a breach; what many peers are sending in parts is bounded for all."""
 
 from __future__ import annotations
 
-from meshbox.core.ids import BlobClass, LogId, Namespace, parse_author, parse_topic
+import pytest
+
+from meshbox.core.errors import BlobCorrupt, BlobUnasked
+from meshbox.core.ids import BlobClass, LogId, Namespace, NodeId, parse_author, parse_topic
 from meshbox.core.limits import BLOB_BYTES_MAX, FRAME_BYTES_MAX, MIB, PARTS_BYTES_MAX, PARTS_TURN_MS
-from meshbox.core.session.frames import BlobPart, Blobs, OfferedLog, OfferedRun, Offers
+from meshbox.core.ranges import SeqRanges
+from meshbox.core.session.assembly import Assembly, Unfinished, content_hash
+from meshbox.core.session.beginnings import Beginnings
+from meshbox.core.session.frames import Begun, BlobPart, Blobs, OfferedLog, OfferedRun, Offers
+from meshbox.core.turns import Turn, Turns
 from tests.core.session.model import ORIGIN, ModelNode, Pair
 
 LARGE_BYTES = 24 * MIB
@@ -99,3 +106,175 @@ def test_who_sends_more_than_it_offered_gets_no_turn_that_others_have() -> None:
     side.do(side.session.receive(Blobs((part,)), now_ms=liar.now_ms))
     assert side.finished == "peer.stalled"
     assert reader.ledger.turns.bytes == BLOB_BYTES_MAX
+
+
+PHOTO = bytes(range(200))
+ANN, BEN = NodeId("a" * 43), NodeId("b" * 43)
+
+
+def assembly_of(peer: NodeId, beginnings: Beginnings) -> Assembly:
+    return Assembly(Turn(peer), Turns(), beginnings)
+
+
+def piece(first: int, end: int, *, place: int = 0, seq: int = 0, data: bytes = PHOTO) -> BlobPart:
+    """Bytes `first` … `end` - 1 of a blob."""
+    whole, opaque = content_hash(data), BlobClass.OPAQUE
+    return BlobPart(1, place, seq, opaque, 5, ORIGIN, whole, len(data), first, data[first:end])
+
+
+def test_parts_that_follow_one_another_make_the_blob() -> None:
+    beginnings = Beginnings()
+    assembly = assembly_of(ANN, beginnings)
+    for first in (0, 50, 100):
+        part = piece(first, first + 50)
+        assert assembly.add(part, log_of(0), now_ms=7) is Unfinished.MORE
+        assert beginnings.bytes == first + 50, "a cut would lose nothing of it"
+    assert assembly.add(piece(150, 200), log_of(0), now_ms=7) == PHOTO
+    assert len(beginnings) == 0
+    assert assembly.add(piece(0, 50, seq=1), log_of(0), now_ms=7) is Unfinished.MORE
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        piece(50, 100)._replace(offset=49),
+        piece(50, 100)._replace(offset=51),
+        piece(50, 100, seq=1),
+        piece(50, 100, place=1),
+        piece(50, 100)._replace(age_ms=6),
+        piece(50, 100)._replace(content_hash=b"o" * 32),
+        piece(0, 200, seq=1),
+    ],
+)
+def test_a_part_that_does_not_follow_the_one_before_it_is_a_breach(wrong: BlobPart) -> None:
+    assembly = assembly_of(ANN, Beginnings())
+    assembly.add(piece(0, 50), log_of(0), now_ms=7)
+    with pytest.raises(BlobUnasked):
+        assembly.add(wrong, log_of(0), now_ms=7)
+
+
+def test_whole_blobs_of_other_logs_come_between() -> None:
+    assembly = assembly_of(ANN, Beginnings())
+    assembly.add(piece(0, 50), log_of(0), now_ms=7)
+    assert assembly.add(piece(0, 200, place=1), log_of(1), now_ms=7) == PHOTO
+    assert assembly.add(piece(50, 200), log_of(0), now_ms=7) == PHOTO
+
+
+@pytest.mark.parametrize(
+    "corrupt",
+    [
+        piece(0, 50)._replace(offset=151),
+        piece(0, 50)._replace(size_bytes=49),
+        piece(0, 50)._replace(size_bytes=BLOB_BYTES_MAX + 1),
+        piece(0, 200)._replace(content_hash=b"o" * 32),
+        piece(0, 0),
+    ],
+)
+def test_what_cannot_be_of_the_blob_announced_is_corrupt(corrupt: BlobPart) -> None:
+    with pytest.raises(BlobCorrupt):
+        assembly_of(ANN, Beginnings()).add(corrupt, log_of(0), now_ms=7)
+
+
+def test_a_blob_in_one_piece_may_leave_its_hash_to_tls() -> None:
+    assembly = assembly_of(ANN, Beginnings())
+    assert assembly.add(piece(0, 200)._replace(content_hash=b""), log_of(0), now_ms=7) == PHOTO
+
+
+def test_what_the_peer_gave_up_on_makes_way_and_nothing_else_does() -> None:
+    for place, ranges, makes_way in (
+        (0, SeqRanges.single(0), True),
+        (1, SeqRanges.single(0), False),
+        (0, SeqRanges.single(1), False),
+    ):
+        assembly = assembly_of(ANN, Beginnings())
+        assembly.add(piece(0, 50), log_of(0), now_ms=7)
+        assembly.forget(1, place, log_of(0), ranges)
+        if makes_way:
+            assert assembly.add(piece(0, 50, seq=1), log_of(0), now_ms=7) is Unfinished.MORE
+        else:
+            assert assembly.add(piece(50, 200), log_of(0), now_ms=7) == PHOTO
+    untouched = assembly_of(ANN, Beginnings())
+    untouched.forget(1, 0, log_of(0), SeqRanges.single(0))
+
+
+def begun_by(peer: NodeId, *, data: bytes = PHOTO, seq: int = 0) -> Beginnings:
+    """The first 50 bytes of a blob of log 0 came from `peer`, whose session ended."""
+    beginnings = Beginnings()
+    assembly_of(peer, beginnings).add(piece(0, 50, data=data, seq=seq), log_of(0), now_ms=7)
+    return beginnings
+
+
+def test_another_peer_is_told_what_is_here_and_goes_on_from_there() -> None:
+    beginnings = begun_by(ANN)
+    assembly = assembly_of(BEN, beginnings)
+    assert assembly.named(3, log_of(1), SeqRanges.of(0, 9)) == []
+    assert assembly.named(3, log_of(0), SeqRanges.of(1, 9)) == []
+    (begun,) = assembly.named(3, log_of(0), SeqRanges.of(0, 9))
+    assert begun == Begun(3, 0, content_hash(PHOTO), 50)
+    assert assembly.add(piece(50, 100), log_of(0), now_ms=7) is Unfinished.MORE
+    assert assembly.add(piece(100, 200), log_of(0), now_ms=7) == PHOTO
+    assert len(beginnings) == 0
+
+
+def test_or_begins_anew_as_it_likes() -> None:
+    assembly = assembly_of(BEN, begun_by(ANN))
+    assembly.named(0, log_of(0), SeqRanges.single(0))
+    assert assembly.add(piece(0, 100), log_of(0), now_ms=7) is Unfinished.MORE
+    assert assembly.add(piece(100, 200), log_of(0), now_ms=7) == PHOTO
+
+
+def test_but_goes_on_from_nowhere_else() -> None:
+    for first, seq in ((49, 0), (51, 0), (50, 1)):
+        assembly = assembly_of(BEN, begun_by(ANN))
+        assembly.named(0, log_of(0), SeqRanges.of(0, 2))
+        with pytest.raises(BlobUnasked):
+            assembly.add(piece(first, 100, seq=seq), log_of(0), now_ms=7)
+    unnamed = assembly_of(BEN, begun_by(ANN))
+    with pytest.raises(BlobUnasked):
+        unnamed.add(piece(50, 100), log_of(0), now_ms=7)
+    given_up = assembly_of(BEN, begun_by(ANN))
+    given_up.named(0, log_of(0), SeqRanges.of(0, 2))
+    given_up.forget(1, 0, log_of(0), SeqRanges.single(0))
+    with pytest.raises(BlobUnasked):
+        given_up.add(piece(50, 100), log_of(0), now_ms=7)
+
+
+def test_what_was_given_up_of_another_log_or_number_goes_on() -> None:
+    for log, seq in ((log_of(1), 0), (log_of(0), 1)):
+        assembly = assembly_of(BEN, begun_by(ANN))
+        assembly.named(0, log_of(0), SeqRanges.of(0, 2))
+        assembly.forget(1, 5, log, SeqRanges.single(seq))
+        assert assembly.add(piece(50, 200), log_of(0), now_ms=7) == PHOTO
+
+
+def test_what_two_brought_and_does_not_fit_is_asked_for_anew_and_they_go_on_alone() -> None:
+    lie = bytes(200)
+    beginnings = Beginnings()
+    forged = piece(0, 50, data=lie)._replace(content_hash=content_hash(PHOTO))
+    assembly_of(ANN, beginnings).add(forged, log_of(0), now_ms=7)
+    assembly = assembly_of(BEN, beginnings)
+    assembly.named(0, log_of(0), SeqRanges.single(0))
+    assert assembly.add(piece(50, 200), log_of(0), now_ms=7) is Unfinished.ANEW
+    assert len(beginnings) == 0
+    assembly_of(ANN, beginnings).add(forged, log_of(0), now_ms=7)
+    assert assembly_of(BEN, beginnings).named(0, log_of(0), SeqRanges.single(0)) == []
+    assert assembly_of(ANN, beginnings).named(0, log_of(0), SeqRanges.single(0)) != []
+    alone = assembly_of(ANN, Beginnings())
+    alone.add(forged, log_of(0), now_ms=7)
+    with pytest.raises(BlobCorrupt):
+        alone.add(piece(50, 200), log_of(0), now_ms=7)
+
+
+def test_no_more_is_named_than_may_come_in_parts() -> None:
+    beginnings = Beginnings()
+    half = FRAME_BYTES_MAX // 2
+    for seq in range(3):
+        data = bytes([seq]) * (half + 1)
+        assembly = assembly_of(ANN, beginnings)
+        assembly.add(piece(0, half, data=data, seq=seq), log_of(0), now_ms=7)
+    assembly = assembly_of(BEN, beginnings)
+    named = assembly.named(0, log_of(0), SeqRanges.of(0, 3))
+    assert [begun.seq for begun in named] == [0, 1]
+    data = bytes([0]) * (half + 1)
+    assert assembly.add(piece(half, half + 1, data=data), log_of(0), now_ms=7) == data
+    assert [begun.seq for begun in assembly.named(0, log_of(0), SeqRanges.of(2, 3))] == [2]

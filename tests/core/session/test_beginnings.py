@@ -11,6 +11,7 @@ from meshbox.core.limits import (
     BEGINNINGS_KEPT_MS,
     BEGINNINGS_MAX,
     FRAME_BYTES_MAX,
+    SYNC_STREAMS_MAX,
 )
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.session.assembly import content_hash
@@ -51,7 +52,7 @@ def cut_after(pair: Pair, parts: int) -> None:
     while reader.beginnings.bytes < parts * FRAME_BYTES_MAX:
         assert pair.step()
     for side in pair.sides:
-        side.do(side.session.close("node.stopping", now_ms=pair.now_ms))
+        side.do(side.session.close("node.stopping"))
 
 
 @settings(max_examples=25)
@@ -198,3 +199,14 @@ def test_those_who_mixed_lies_go_on_with_their_own_alone() -> None:
     assert kept(beginnings, ANN) == [0]
     assert kept(beginnings, BEN) == [1]
     assert kept(beginnings, EVE) == [2]
+
+
+def test_those_who_mixed_something_up_last_go_on_alone() -> None:
+    beginnings = Beginnings()
+    peers = [NodeId(f"{number:043}") for number in range(SYNC_STREAMS_MAX + 1)]
+    for peer in peers:
+        beginnings.mixed_up(frozenset([peer]))
+    began = Beginning(b"h", 9, frozenset([ANN]), bytearray(b"four"))
+    beginnings.keep(LOG, 1, began, now_ms=0)
+    alone = [peer for peer in peers if not list(beginnings.of(LOG, SeqRanges.single(1), peer))]
+    assert alone == peers[1:]

@@ -53,7 +53,7 @@ class World:
 
     def cut(self) -> None:
         for side in self.pair.sides:
-            side.do(side.session.close("node.stopping", now_ms=self.pair.now_ms))
+            side.do(side.session.close("node.stopping"))
         self.pair = Pair(self.left, self.right)
 
     def right_has(self, number: int) -> bool:

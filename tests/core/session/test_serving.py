@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from meshbox.core.ids import BlobClass, LogId, Namespace, Origin, parse_author, parse_topic
-from meshbox.core.ranges import SeqRanges
-from meshbox.core.session.effects import BlobsRead, Effect, HeldBlob, ReadBlobs, Send
-from meshbox.core.session.frames import Blobs, PageRanges, Want
+from meshbox.core.limits import FRAME_BYTES_MAX, KIB
+from meshbox.core.ranges import SEQ_END, SeqRanges
+from meshbox.core.session.effects import BlobsRead, Effect, HeldBlob, ReadBlobs, ReadPart, Send
+from meshbox.core.session.frames import Begun, Blobs, Frame, Gone, PageRanges, Want
 from meshbox.core.session.offering import OfferedPage
-from meshbox.core.session.serving import WantServer
+from meshbox.core.session.serving import FRAMES_UNSENT_MAX, WantServer
 
 PAGE = 3
 LOGS = tuple(LogId(Namespace.LOGS, parse_topic("topic"), parse_author(f"a{n}")) for n in range(3))
@@ -72,4 +75,173 @@ def test_a_lower_number_that_is_asked_for_again_begins_a_frame_and_a_higher_one_
         [(0, 9)],
         [(0, 1), (0, 2), (0, 4), (1, 0)],
         [(0, 3)],
+    ]
+
+
+Sizes = Mapping[tuple[int, int], int]
+NOTHING: Sizes = {}
+LARGE_BYTES = 2 * FRAME_BYTES_MAX + 1
+
+
+class Serving:
+    """A want server, whose requests are answered from `held`, place and number → size; what of it
+    is `gone` is so at an offset."""
+
+    def __init__(self, held: Sizes, gone: Sizes = NOTHING) -> None:
+        self.server = WantServer()
+        self.held = held
+        self.gone = gone
+        self.asked: list[Effect] = []
+        """What the store was asked for and has not answered."""
+        self.sent: list[Frame] = []
+        """What waits to be written."""
+
+    def want(self, place: int, *seqs: int, credit: int = 0, begun: tuple[Begun, ...] = ()) -> None:
+        ranges = SeqRanges((seq, seq + 1) for seq in seqs)
+        frame = Want(PAGE, (PageRanges(place, ranges),), begun, credit)
+        self.do(self.server.want(frame, OFFERED))
+
+    def do(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Send):
+                self.sent.append(effect.frame)
+            else:
+                self.asked.append(effect)
+
+    def answer(self) -> None:
+        """Answers all that the store is asked for, as long as that goes on."""
+        while self.asked:
+            request = self.asked.pop(0)
+            if isinstance(request, ReadPart):
+                at = (LOGS.index(request.blob.log), request.blob.seq)
+                is_held = request.offset < self.gone.get(at, SEQ_END)
+                data = bytes(request.size) if is_held else None
+                self.do(self.server.part_read(request, data))
+            else:
+                assert isinstance(request, ReadBlobs)
+                self.do(self.server.blobs_read(request, self._read(request)))
+
+    def write(self) -> list[Frame]:
+        """Answers and writes until nothing is left to do; what was written."""
+        written: list[Frame] = []
+        self.answer()
+        while self.sent:
+            written.append(self.sent.pop(0))
+            self.do(self.server.sent())
+            self.answer()
+        return written
+
+    def _read(self, request: ReadBlobs) -> BlobsRead:
+        found = []
+        for log, ranges in request.wanted:
+            for seq in ranges.numbers():
+                size_bytes = self.held.get((LOGS.index(log), seq))
+                if size_bytes is not None:
+                    data = bytes(size_bytes) if size_bytes <= request.whole_bytes_max else None
+                    found.append(blob(log, seq)._replace(size_bytes=size_bytes, data=data))
+        return BlobsRead(tuple(found), more=False)
+
+
+def parts_of(frames: list[Frame]) -> list[tuple[int, int, int, int]]:
+    """Place, number, offset and length of each blob or part of one."""
+    return [
+        (part.log, part.seq, part.offset, len(part.data))
+        for frame in frames
+        if isinstance(frame, Blobs)
+        for part in frame.parts
+    ]
+
+
+def test_a_large_blob_goes_in_parts_that_fill_a_frame_and_counts_once() -> None:
+    serving = Serving({(0, 4): LARGE_BYTES, (0, 5): 7, (1, 0): LARGE_BYTES})
+    serving.want(0, 4, 5)
+    serving.want(1, 0)
+    assert parts_of(serving.write()) == [
+        (0, 4, 0, FRAME_BYTES_MAX),
+        (0, 4, FRAME_BYTES_MAX, FRAME_BYTES_MAX),
+        (0, 4, 2 * FRAME_BYTES_MAX, 1),
+        (0, 5, 0, 7),
+        (1, 0, 0, FRAME_BYTES_MAX),
+        (1, 0, FRAME_BYTES_MAX, FRAME_BYTES_MAX),
+        (1, 0, 2 * FRAME_BYTES_MAX, 1),
+    ]
+    assert serving.server.blobs_out == 3
+
+
+def test_while_answers_wait_to_be_written_no_part_is_read() -> None:
+    serving = Serving({(0, 0): 10 * FRAME_BYTES_MAX})
+    serving.want(0, 0)
+    serving.answer()
+    assert len(serving.sent) == FRAMES_UNSENT_MAX
+    serving.sent.pop()
+    serving.do(serving.server.sent())
+    (request,) = serving.asked
+    assert isinstance(request, ReadPart)
+    assert request.offset == FRAMES_UNSENT_MAX * FRAME_BYTES_MAX
+
+
+def test_what_is_gone_waits_to_be_written_like_what_is_held() -> None:
+    serving = Serving({})
+    for place in (0, 1, 2):
+        serving.want(place, 0)
+        serving.answer()
+    assert len(serving.sent) == FRAMES_UNSENT_MAX + 1
+    serving.want(0, 1)
+    assert serving.asked == []
+    serving.do(serving.server.sent())
+    assert len(serving.asked) == 1
+
+
+def test_a_large_blob_that_goes_in_the_midst_is_told_gone_and_the_next_begins_anew() -> None:
+    held = {(0, 4): LARGE_BYTES, (1, 0): LARGE_BYTES}
+    serving = Serving(held, gone={(0, 4): FRAME_BYTES_MAX})
+    serving.want(0, 4)
+    serving.want(1, 0)
+    written = serving.write()
+    assert Gone(PAGE, (PageRanges(0, SeqRanges.single(4)),)) in written
+    assert parts_of(written)[:2] == [(0, 4, 0, FRAME_BYTES_MAX), (1, 0, 0, FRAME_BYTES_MAX)]
+    assert serving.server.blobs_out == 1
+
+
+def test_what_comes_in_parts_goes_as_far_as_its_credit() -> None:
+    serving = Serving({(0, 0): 100 * KIB, (1, 0): 3})
+    serving.want(0, 0, credit=16 * KIB)
+    assert parts_of(serving.write()) == [(0, 0, 0, 8 * KIB), (0, 0, 8 * KIB, 8 * KIB)]
+    serving.want(1, 0)
+    assert parts_of(serving.write()) == [(1, 0, 0, 3)], "small blobs need none"
+    serving.do(serving.server.want(Want(PAGE, (), credit=16 * KIB + 1), OFFERED))
+    assert [offset for _, _, offset, _ in parts_of(serving.write())] == [
+        16 * KIB,
+        24 * KIB,
+        32 * KIB,
+    ], "of what is left, one byte suffices for a part"
+    serving.do(serving.server.want(Want(PAGE, (), credit=16 * KIB), OFFERED))
+    assert len(parts_of(serving.write())) == 2, "what went beyond it is taken from the next"
+
+
+def test_a_blob_that_the_peer_has_the_beginning_of_goes_on_from_there() -> None:
+    for begun, first in (
+        (Begun(0, 0, b"h" * 32, 9), 9),
+        (Begun(0, 0, b"other", 9), 0),
+        (Begun(0, 1, b"h" * 32, 9), 0),
+        (Begun(1, 0, b"h" * 32, 9), 0),
+        (Begun(0, 0, b"h" * 32, LARGE_BYTES), 0),
+    ):
+        serving = Serving({(0, 0): LARGE_BYTES})
+        serving.want(0, 0, begun=(begun,))
+        assert parts_of(serving.write())[0] == (0, 0, first, FRAME_BYTES_MAX)
+
+
+def test_in_a_log_nothing_overtakes_a_large_blob_and_of_other_logs_all_does() -> None:
+    serving = Serving({(0, 0): 5, (0, 1): LARGE_BYTES, (0, 2): 6, (1, 0): 7, (1, 1): 8})
+    serving.want(0, 0, 1)
+    serving.answer()
+    serving.want(0, 2)
+    serving.want(1, 0, 1)
+    assert [(place, seq) for place, seq, offset, _ in parts_of(serving.write()) if not offset] == [
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (1, 1),
+        (0, 2),
     ]
