@@ -236,6 +236,39 @@ async def test_a_keyspace_that_is_made_anew(
             again.kill()
 
 
+async def test_servers_that_answer_and_take_no_writes(
+    tmp_path: Path, options: Options, cassandra_keyspace: Access
+) -> None:
+    """Nobody sends it anything, and it says so all the same; what is stored is read on."""
+    keyspace = cassandra_keyspace.address.keyspace
+    async with cassandra.role(cassandra_keyspace, tmp_path / "password") as access:
+        right = f"MODIFY ON KEYSPACE {keyspace}"
+        login = ["--cassandra-user", str(access.user)]
+        login += ["--cassandra-password-file", str(access.password_file)]
+        node = start_node(tmp_path / "node", *options, *login)
+        try:
+            assert store(node, 0)[0] == 201
+            await cassandra.define(cassandra_keyspace, f"REVOKE {right} FROM {access.user}")
+            until(lambda: get(node, "/readyz")[0] == 503)
+            assert "has no MODIFY permission" in get(node, "/readyz")[1]
+            document = node.status()["store"]
+            assert (document["state"], document["reason"]) == ("failed", "store.refused")
+            assert "grant the role" in document["detail"]
+            status, headers, _ = store(node, 1)
+            assert (status, int(headers["Retry-After"]) > 0) == (503, True)
+            assert seqs(node) == [0]
+            await cassandra.define(cassandra_keyspace, f"GRANT {right} TO {access.user}")
+            until(lambda: get(node, "/readyz")[0] == 200)
+            assert store(node, 1)[0] == 201
+            assert (seqs(node), node.status()["warnings"]) == ([0, 1], [])
+            log = node.log()
+            assert (log.count("[error"), log.count("store.reopened")) == (1, 1), log
+            assert node.stop() == 0
+        finally:
+            if node.process.poll() is None:
+                node.kill()
+
+
 def test_peers_and_a_mailbox_server_beyond(tmp_path: Path, options: Options) -> None:
     """The bridge's heights and notes and the peers' cursors are kept in the keyspace."""
     nodes: list[RunningNode] = []

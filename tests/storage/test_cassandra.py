@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cassandra import AuthenticationFailed, InvalidRequest, Unauthorized
+from cassandra.cluster import NoHostAvailable
+from cassandra.connection import ConnectionException
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +42,7 @@ from meshbox.storage.cassandra.address import (
     show_replication,
 )
 from meshbox.storage.cassandra.connection import Connection
+from meshbox.storage.cassandra.faults import LoginRefused, fault_of
 from meshbox.storage.cassandra.listing import ALL, Listing
 from meshbox.storage.cassandra.lives import blob_s
 from meshbox.storage.cassandra.merging import Row, hold, merge
@@ -193,6 +198,39 @@ def test_replication_is_said_by_data_centre() -> None:
     for bad in ("", "0", "x", "dc1:3,2", "a'b:3", "dc1:1,dc1:2", "10"):
         with pytest.raises(InvalidSetting):
             parse_replication(bad)
+
+
+def nobody(*said: Exception) -> NoHostAvailable:
+    return NoHostAvailable("nobody", dict(enumerate(said)))
+
+
+UNABLE = "Unable to perform authentication: Cannot achieve consistency level QUORUM"
+FULL = "Guardrail replica_disk_usage violated: Write request failed because disk usage exceeds …"
+SHUT = ConnectionException("the connection is shut")
+
+
+@pytest.mark.parametrize(
+    ("error", "dialled", "fault", "words"),
+    [
+        # What operators have to know is told, whichever server said it, or when it was dialled.
+        (nobody(SHUT, AuthenticationFailed("no")), None, StoreRefused, "user or password"),
+        (nobody(), LoginRefused("no"), StoreRefused, "user or password"),
+        (nobody(SHUT), OSError("[SSL: …] failed"), StoreFailed, "no TLS"),
+        (nobody(SHUT), OSError("refused"), StoreFailed, "does not answer .*refused"),
+        (nobody(), None, StoreFailed, "does not answer"),
+        (Unauthorized("no MODIFY"), LoginRefused("no"), StoreRefused, "does not let .*no MODIFY"),
+        # A server that cannot read its roles knows nothing of this one.
+        (AuthenticationFailed(UNABLE), None, StoreFailed, "does not answer"),
+        (InvalidRequest("no table"), None, StoreUnprepared, "another schema"),
+        (InvalidRequest(FULL), None, StoreFailed, "does not take this .*disk usage"),
+    ],
+)
+def test_what_servers_say_becomes_what_is_to_be_done(
+    error: Exception, dialled: Exception | None, fault: type[StoreFailed], words: str
+) -> None:
+    told = fault_of(error, "testing", dialled=dialled)
+    assert type(told) is fault
+    assert re.search(words, str(told))
 
 
 # On the real server.

@@ -1,16 +1,20 @@
-"""What a process does by itself while it has a keyspace open: it follows the others, and counts.
+"""What a process does by itself while it has a keyspace open: it follows the others, writes a row
+now and then, and counts.
 
     well ──no answer, no trusted clock, the keyspace is not right──▶ in trouble ──all right──▶ well
+    well ──no write is acknowledged──▶ in trouble ──one is──▶ well
     either ──the keyspace is another one (watching.py)──▶ over
 
 While it is in trouble, requests fail by themselves, with what the servers say to each; here is what
-status and readiness tell, also of a process that nobody asks anything.
+status and readiness tell, also of a process that nobody asks anything. Servers may answer reads and
+take no writes (full disks, a right that was taken back), so each has trouble of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from enum import Enum
 from typing import Final
 
 from meshbox.core.errors import MeshboxError, StoreFailed, StoreForeign
@@ -28,6 +32,15 @@ KEYSPACE_INTERVAL_S: Final = 2.0
 """Seconds between two looks at the keyspace itself, while all is well."""
 COUNTS_INTERVAL_S: Final = 1.0
 """Seconds between two steps of the counters."""
+WRITE_INTERVAL_S: Final = 2.0
+"""Seconds between two rows that are written to see whether servers take any."""
+
+
+class _Doing(Enum):
+    """What trouble is met at."""
+
+    READING = "reading"
+    WRITING = "writing"
 
 
 class Following:
@@ -43,8 +56,6 @@ class Following:
         log: Log,
     ) -> None:
         """`on_moved` is told when another process changed the feed."""
-        self.trouble: StoreFailed | None = None
-        """Why nothing can be stored just now."""
         self.lost: asyncio.Future[StoreForeign] = asyncio.get_running_loop().create_future()
         """Done when the keyspace is another one: the process has to end."""
         self._parts = parts
@@ -52,10 +63,18 @@ class Following:
         self._news = News(reader, writer=parts.process, lag_ms=parts.lag_ms)
         self._on_moved = on_moved
         self._log = log
+        self._troubles: dict[_Doing, StoreFailed] = {}
+        """In the order in which they began."""
         self._troubled_s = self._watched_s = 0.0
         self._tasks = [asyncio.create_task(self._keep_counting())]
         if parts.lag_ms:
             self._tasks.append(asyncio.create_task(self._keep_looking()))
+            self._tasks.append(asyncio.create_task(self._keep_writing()))
+
+    @property
+    def trouble(self) -> StoreFailed | None:
+        """Why nothing can be stored just now."""
+        return next(iter(self._troubles.values()), None)
 
     async def close(self) -> None:
         """Ends the tasks."""
@@ -84,7 +103,18 @@ class Following:
             try:
                 await self._parts.counts.add()
             except MeshboxError as error:
-                self._note_trouble(error)
+                self._note_trouble(error, _Doing.WRITING)
+
+    async def _keep_writing(self) -> None:
+        """Sees whether servers take writes, until cancelled."""
+        while True:
+            try:
+                await self._watch.write()
+            except MeshboxError as error:
+                self._note_trouble(error, _Doing.WRITING)
+            else:
+                self._note_well(_Doing.WRITING)
+            await asyncio.sleep(WRITE_INTERVAL_S)
 
     async def _keep_looking(self) -> None:
         """Follows what other processes write, until cancelled; sees so whether servers answer."""
@@ -95,40 +125,38 @@ class Following:
                 await self._look_at_keyspace()
                 await self.look()
             except MeshboxError as error:
-                self._note_trouble(error)
+                self._note_trouble(error, _Doing.READING)
                 if self._watch.another is not None:
                     self.lost.set_result(self._watch.another)
                     return
                 pause_s = min(2 * pause_s, NEWS_PAUSE_S_MAX)
             else:
                 pause_s = NEWS_INTERVAL_S
-                self._note_well()
+                self._note_well(_Doing.READING)
             await asyncio.sleep(pause_s)
 
     async def _look_at_keyspace(self) -> None:
         """Now and then, and each time before trouble is taken to be over."""
         now_s = asyncio.get_running_loop().time()
-        if self.trouble is None and now_s < self._watched_s + KEYSPACE_INTERVAL_S:
+        if _Doing.READING not in self._troubles and now_s < self._watched_s + KEYSPACE_INTERVAL_S:
             return
         if not await self._watch.look():
             self._parts.known.forget_all()
             self._parts.topics.forget_all()
         self._watched_s = now_s
 
-    def _note_trouble(self, error: MeshboxError) -> None:
-        before = self.trouble
+    def _note_trouble(self, error: MeshboxError, doing: _Doing) -> None:
         failed = (
             error if isinstance(error, StoreFailed) else StoreFailed(error.message, hint=error.hint)
         )
-        if before is None:
+        if not self._troubles:
             self._troubled_s = asyncio.get_running_loop().time()
-        if before is None or before.hint != failed.hint:
+        if failed.hint not in {known.hint for known in self._troubles.values()}:
             # Once for each kind of trouble: servers word the same one in many ways.
             self._log("store.failed", reason=error.code, detail=error.message)
-        self.trouble = failed
+        self._troubles[doing] = failed
 
-    def _note_well(self) -> None:
-        if self.trouble is not None:
-            self.trouble = None
+    def _note_well(self, doing: _Doing) -> None:
+        if self._troubles.pop(doing, None) and not self._troubles:
             seconds = asyncio.get_running_loop().time() - self._troubled_s
             self._log("store.reopened", seconds=round(seconds, 3))

@@ -1,7 +1,8 @@
 """The tables of a keyspace, and what becomes of one that is new, older or not ours.
 
     mailbox    name → value                       whose it is, schema version, epochs, how far
-                                                  swept, and leases (leasing.py)
+                                                  swept, leases (leasing.py), and what is written
+                                                  to see whether it can be (watching.py)
     seen       log | position, writer             what processes know of a log (merging.py)
     blob       log, bucket, slice | seq, class, arrived, writer
                                                   512 numbers a partition at most; the server gives

@@ -1,4 +1,5 @@
-"""Whether the keyspace is still the one that was opened: its operators may change it meanwhile.
+"""Whether the keyspace is still the one that was opened, and can be written: its operators may
+change it meanwhile.
 
     what is found                               what becomes of the process
     ------------------------------------------  ------------------------------------------------
@@ -20,6 +21,9 @@ from meshbox.storage.cassandra.ownership import Ownership
 from meshbox.storage.cassandra.schema import TABLES, check_version
 from meshbox.storage.cassandra.statements import Statements
 from meshbox.storage.interface import Epoch
+
+WRITTEN_NAME: Final = "written"
+"""Of the row that every process writes now and then."""
 
 _RESTART: Final = "the next start looks at it anew"
 
@@ -62,6 +66,10 @@ class Watch:
         same = self._tables in ({}, tables)
         self._tables = tables
         return same
+
+    async def write(self) -> None:
+        """Writes a row that is for nothing else: `StoreFailed` when a quorum does not take it."""
+        await self._connection.execute(self._statements.write_setting, WRITTEN_NAME, b"")
 
     def check(self) -> None:
         """`StoreFailed` when the last look found that nothing may be written."""
