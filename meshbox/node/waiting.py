@@ -37,7 +37,9 @@ class Waiting:
         log: Log,
     ) -> None:
         """`opening` tries once. `wall_ms`: the wall clock in ms since 1970, for people."""
-        self.trouble: WorldError = NodeStarting("the store is being opened")
+        self.trouble: WorldError = NodeStarting(
+            "the store is being opened", hint="wait: a try ends within seconds, and tells more"
+        )
         """Why it is not open."""
         self.next_try_ms: int | None = None
         """When it is tried again, by the wall clock; None while a try is under way."""
