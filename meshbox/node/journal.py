@@ -26,6 +26,12 @@ class Journal:
             self.failed_ms = self.failed_ms or self._wall_ms()
             self.warnings["store"] = f"nothing is stored: {fields['detail']}"
             self._log.error(event, **fields)
+        elif event == "login.refused":
+            self.warnings["login"] = f"the Cassandra takes no new connection: {fields['detail']}"
+            self._log.warning(event, **fields)
+        elif event == "login.accepted":
+            self.warnings.pop("login", None)
+            self._log.info(event, **fields)
         else:
             self.failed_ms = None
             self.warnings.pop("store", None)

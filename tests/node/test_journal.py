@@ -55,6 +55,18 @@ def test_a_certificate_of_no_use_is_a_warning_until_one_is_read(
     assert levels(heard) == [("certificate.failed", "warning"), ("certificate.read", "info")]
 
 
+def test_a_login_that_is_refused_is_a_warning_beside_the_stores(
+    journal: Journal, heard: LogCapture
+) -> None:
+    journal.store("login.refused", reason="store.refused", detail="no such password")
+    journal.store("store.failed", reason="store.failed", detail="nobody answers")
+    assert set(journal.warnings) == {"login", "store"}
+    assert "no such password" in journal.warnings["login"]
+    journal.store("login.accepted")
+    assert set(journal.warnings) == {"store"}
+    assert levels(heard)[::2] == [("login.refused", "warning"), ("login.accepted", "info")]
+
+
 def test_only_a_defect_of_ours_is_an_error_among_what_peers_cause(
     journal: Journal, heard: LogCapture
 ) -> None:

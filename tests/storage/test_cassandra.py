@@ -34,7 +34,7 @@ from meshbox.core.ids import Author, BlobClass, LogId, Namespace, Topic, node_id
 from meshbox.core.inventory import LogRecord, Run
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.retention import BUCKET_MS, RETENTION_MAX_MS
-from meshbox.storage.cassandra import listing
+from meshbox.storage.cassandra import following, listing
 from meshbox.storage.cassandra.address import (
     Access,
     parse_cluster,
@@ -52,6 +52,7 @@ from meshbox.storage.cassandra.statements import Statements
 from meshbox.storage.cassandra.store import CassandraStore
 from meshbox.storage.interface import MailboxStore, Outcome
 from meshbox.storage.leases import Leases
+from meshbox.storage.openings import Log
 from scripts.clusters.certificates import certify
 from scripts.clusters.cluster import Cluster
 from tests import cassandra
@@ -260,7 +261,9 @@ async def opener(keyspace: Access) -> AsyncIterator[Opener]:
     stores: list[CassandraStore] = []
 
     async def open_store(
-        clock: ManualClock | WallClock | None = None, access: Access = keyspace
+        clock: ManualClock | WallClock | None = None,
+        access: Access = keyspace,
+        log: Log = lambda *_, **__: None,
     ) -> CassandraStore:
         stores.append(
             await CassandraStore.open(
@@ -270,6 +273,7 @@ async def opener(keyspace: Access) -> AsyncIterator[Opener]:
                 cursor_key=b"k" * 32,
                 node_id=NODE,
                 lag_ms=LAG_MS,
+                log=log,
             )
         )
         return stores[-1]
@@ -615,14 +619,27 @@ async def test_a_keyspace_may_change_under_a_process(opener: Opener, keyspace: A
 
 @on_cassandra
 async def test_a_password_may_change_under_a_process(
-    opener: Opener, keyspace: Access, cassandra_cluster: Cluster, tmp_path: Path
+    opener: Opener,
+    keyspace: Access,
+    cassandra_cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is connected stays so; what connects again does so by what the file has then."""
+    monkeypatch.setattr(following, "LOGIN_INTERVAL_S", 0.2)
     password = tmp_path / "password"
+    told: list[str] = []
     async with cassandra.role(keyspace, password) as access:
-        store = await opener(access=access)
-        await cassandra.define(keyspace, f"ALTER ROLE {access.user} WITH PASSWORD = 'second'")
+        store = await opener(access=access, log=lambda event, **_: told.append(event))
+        await cassandra.define(
+            keyspace,
+            f"ALTER ROLE {access.user} WITH PASSWORD = 'second'",
+            # This server remembers passwords for an hour, others for 2 s.
+            f"DELETE FROM system_views.credentials_cache_keys WHERE role = '{access.user}'",
+        )
+        await eventually(lambda: told == ["login.refused"])
         await put(store, blob(store, 0))
+        assert store.trouble is None
         cassandra_cluster.kill(1)
         cassandra_cluster.start(1)
         await eventually(lambda: isinstance(store.trouble, StoreRefused), within_s=60)
@@ -633,6 +650,12 @@ async def test_a_password_may_change_under_a_process(
         password.write_text("second")
         await eventually(lambda: store.trouble is None, within_s=60)
         assert await put_one(store, blob(store, 1)) is Outcome.STORED
+        await eventually(lambda: "login.accepted" in told)
+        # Also while nobody answered, nobody let it in.
+        assert [event for event in told if event.startswith("login")] == [
+            "login.refused",
+            "login.accepted",
+        ]
 
 
 @on_cassandra

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
@@ -111,6 +112,19 @@ class Connection:
             batch.add(statement, values)
         batch.is_idempotent = all(statement.is_idempotent for statement, _ in statements)
         await self._send(batch, None)
+
+    async def log_in(self) -> None:
+        """Makes one more connection, for nothing else: `StoreFailed`, `StoreRefused`.
+
+        Those that are open stay so when the password is changed at the servers.
+        """
+        up = [host for host in self._cluster.metadata.all_hosts() if host.is_up]
+        if not up:
+            raise StoreFailed("no server of Cassandra is up")
+        endpoint = secrets.choice(up).endpoint
+        await self._in_thread(
+            lambda: self._cluster.connection_factory(endpoint).close(), "connecting once more"
+        )
 
     async def close(self) -> None:
         """Ends all connections; what is under way fails."""

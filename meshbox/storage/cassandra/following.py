@@ -17,7 +17,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
-from meshbox.core.errors import MeshboxError, StoreFailed, StoreForeign
+from meshbox.core.errors import MeshboxError, StoreFailed, StoreForeign, StoreRefused
 from meshbox.storage.cassandra.feed import FeedReader, News
 from meshbox.storage.cassandra.parts import Parts
 from meshbox.storage.cassandra.positions import ms_of
@@ -34,6 +34,10 @@ COUNTS_INTERVAL_S: Final = 1.0
 """Seconds between two steps of the counters."""
 WRITE_INTERVAL_S: Final = 2.0
 """Seconds between two rows that are written to see whether servers take any."""
+
+
+LOGIN_INTERVAL_S: Final = 30.0
+"""Seconds between two looks whether a new connection would be let in."""
 
 
 class _Doing(Enum):
@@ -70,6 +74,7 @@ class Following:
         if parts.lag_ms:
             self._tasks.append(asyncio.create_task(self._keep_looking()))
             self._tasks.append(asyncio.create_task(self._keep_writing()))
+            self._tasks.append(asyncio.create_task(self._keep_dialling()))
 
     @property
     def trouble(self) -> StoreFailed | None:
@@ -115,6 +120,25 @@ class Following:
             else:
                 self._note_well(_Doing.WRITING)
             await asyncio.sleep(WRITE_INTERVAL_S)
+
+    async def _keep_dialling(self) -> None:
+        """Tells, until cancelled, when what is connected serves on and nothing new would be: the
+        password was changed, and each server that starts again is one less."""
+        was_refused = False
+        while True:
+            await asyncio.sleep(LOGIN_INTERVAL_S)
+            try:
+                await self._parts.connection.log_in()
+            except StoreRefused as error:
+                if not was_refused:
+                    self._log("login.refused", reason=error.code, detail=error.message)
+                was_refused = True
+            except MeshboxError:
+                pass  # Nobody answers: statements tell of that.
+            else:
+                if was_refused:
+                    self._log("login.accepted")
+                was_refused = False
 
     async def _keep_looking(self) -> None:
         """Follows what other processes write, until cancelled; sees so whether servers answer."""
