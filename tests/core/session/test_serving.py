@@ -38,6 +38,7 @@ def served(asked: list[tuple[int, set[int]]]) -> list[Blobs]:
         effects += server.want(Want(PAGE, (PageRanges(place, ranges),)), OFFERED)
     frames: list[Blobs] = []
     while effects:
+        assert len(frames) < STEPS_MAX, "it sends for ever"
         effect = effects.pop(0)
         if isinstance(effect, Send):
             assert isinstance(effect.frame, Blobs)
@@ -81,6 +82,7 @@ def test_a_lower_number_that_is_asked_for_again_begins_a_frame_and_a_higher_one_
 Sizes = Mapping[tuple[int, int], int]
 NOTHING: Sizes = {}
 LARGE_BYTES = 2 * FRAME_BYTES_MAX + 1
+STEPS_MAX = 1_000
 
 
 class Serving:
@@ -110,7 +112,9 @@ class Serving:
 
     def answer(self) -> None:
         """Answers all that the store is asked for, as long as that goes on."""
-        while self.asked:
+        for _ in range(STEPS_MAX):
+            if not self.asked:
+                return
             request = self.asked.pop(0)
             if isinstance(request, ReadPart):
                 at = (LOGS.index(request.blob.log), request.blob.seq)
@@ -120,12 +124,14 @@ class Serving:
             else:
                 assert isinstance(request, ReadBlobs)
                 self.do(self.server.blobs_read(request, self._read(request)))
+        raise AssertionError("it asks for ever")
 
     def write(self) -> list[Frame]:
         """Answers and writes until nothing is left to do; what was written."""
         written: list[Frame] = []
         self.answer()
         while self.sent:
+            assert len(written) < STEPS_MAX, "it sends for ever"
             written.append(self.sent.pop(0))
             self.do(self.server.sent())
             self.answer()
