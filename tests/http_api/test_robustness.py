@@ -190,7 +190,7 @@ async def test_a_reader_who_stands_still_does_not_keep_the_api_from_stopping(
 async def test_a_connection_that_cannot_be_closed_is_cut(store: EmbeddedStore) -> None:
     """The last answers wait for a reader, and the close after a bad request waits for them."""
     async with (
-        serving(store, head_ms_max=500, idle_ms_max=500) as service,
+        serving(store, head_ms_max=500, idle_ms_max=500, body_unread_ms_max=SHORT_MS) as service,
         await service.connect(receive_bytes=4_096) as still,
     ):
         await service.mailbox.deposit([ClientBlob("t", "a", 0, bytes(20_000))], client="")
@@ -235,7 +235,7 @@ async def test_requests_in_a_row_are_answered_in_order(service: Service) -> None
 
 async def test_requests_whose_answers_are_not_read_stop_being_taken(store: EmbeddedStore) -> None:
     async with (
-        serving(store, idle_ms_max=SHORT_MS) as service,
+        serving(store, head_ms_max=500, idle_ms_max=SHORT_MS) as service,
         await service.connect() as greedy,
     ):
         closed = asyncio.Event()

@@ -401,6 +401,7 @@ async def test_wants_of_nothing_whose_answers_are_never_read(node: Node) -> None
     await eventually(lambda: ended(node, stranger) == ["frame.too_large"])
 
 
+@pytest.mark.slow
 async def test_silence_holds_nobody_up(node: Node) -> None:
     """Connections that say nothing, at each stage, are ended in time; others sync meanwhile."""
     began = time.monotonic()

@@ -159,6 +159,7 @@ async def test_a_static_peer_is_never_given_up() -> None:
         assert (status.source, status.address) == ("static", str(wire.endpoint))
 
 
+@pytest.mark.slow
 async def test_a_peer_that_moves_is_followed_before_its_old_session_ends() -> None:
     async with running(MemoryDisk()) as a, anywhere() as b:
         a.service.peer_found(b.node_id, at(b, HERE), "mdns")

@@ -138,6 +138,7 @@ async def test_our_own_api_is_such_a_server_too(harness: MemoryHarness, ids: IdR
     await far.close()
 
 
+@pytest.mark.slow
 async def test_a_request_that_hangs_ends_when_the_path_changes(
     harness: MemoryHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
