@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from meshbox.admin.readiness import readiness
-from meshbox.admin.sources import Sources
-from meshbox.admin.status import StatusDocument, status
+from meshbox.admin.sources import Sources, Unopened
+from meshbox.admin.status import StatusDocument, rss_bytes, status
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -30,23 +30,25 @@ class _Family(NamedTuple):
     labels: Labels = ()
 
 
-async def metrics(sources: Sources) -> bytes:
-    """All metrics as of now, as text. `StoreFailed` when nothing can be counted."""
+async def metrics(sources: Sources | Unopened) -> bytes:
+    """All metrics as of now, as text; those of the process alone while its store is not open.
+
+    `StoreFailed` when nothing can be counted.
+    """
     from prometheus_client import CollectorRegistry, generate_latest
 
-    document = await status(sources)
+    families = [*_of_process(sources)]
+    if isinstance(sources, Sources):
+        document = await status(sources)
+        families += [
+            *_of_node(document),
+            *_of_store(document),
+            *_of_http(sources),
+            *_of_peers(document),
+            *_of_internet(document),
+        ]
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(
-        _Collector(
-            [
-                *_of_node(sources, document),
-                *_of_store(document),
-                *_of_http(sources),
-                *_of_peers(document),
-                *_of_internet(document),
-            ]
-        )
-    )
+    registry.register(_Collector(families))
     return generate_latest(registry)
 
 
@@ -67,18 +69,30 @@ class _Collector:
             yield metric
 
 
-def _of_node(sources: Sources, document: StatusDocument) -> Iterator[_Family]:
+def _of_process(sources: Sources | Unopened) -> Iterator[_Family]:
     yield _Family(
         "meshbox_info",
         "This node; always 1.",
-        [((document.node_id, document.version), 1)],
+        [((sources.node_id or "", sources.version), 1)],
         ("node_id", "version"),
     )
     ready = readiness(sources)
     yield _one("meshbox_ready", "1 while it serves its purpose, as /readyz says.", ready.ready)
     reasons = [((finding.code,), 1.0) for finding in ready.reasons]
     yield _Family("meshbox_unready", "1 for each reason why not.", reasons, ("reason",))
-    yield _one("meshbox_warnings", "Things that the operator should know.", len(document.warnings))
+    warnings = len(sources.warnings())
+    yield _one("meshbox_warnings", "Things that the operator should know.", warnings)
+    clock = sources.system_clock.read()
+    yield _one("meshbox_wall_time_seconds", "The wall clock.", clock.wall_ms / 1000)
+    yield _one(
+        "meshbox_clock_synchronised",
+        "1 while the operating system calls the wall clock synchronised.",
+        clock.synchronised,
+    )
+    yield _one("meshbox_resident_bytes", "Resident memory.", rss_bytes())
+
+
+def _of_node(document: StatusDocument) -> Iterator[_Family]:
     reach = document.reachability
     yield _Family(
         "meshbox_internet_route",
@@ -92,15 +106,7 @@ def _of_node(sources: Sources, document: StatusDocument) -> Iterator[_Family]:
         [((family,), float(reached.dialled == "yes")) for family, reached in reach.items()],
         ("family",),
     )
-    clock = document.clock
-    yield _one("meshbox_node_time_seconds", "Node time.", clock.node_time_ms / 1000)
-    yield _one("meshbox_wall_time_seconds", "The wall clock.", clock.wall_ms / 1000)
-    yield _one(
-        "meshbox_clock_synchronised",
-        "1 while the operating system calls the wall clock synchronised.",
-        clock.synchronised,
-    )
-    yield _one("meshbox_resident_bytes", "Resident memory.", document.rss_bytes)
+    yield _one("meshbox_node_time_seconds", "Node time.", document.clock.node_time_ms / 1000)
     if document.loop_held_ms_max is not None:
         yield _one(
             "meshbox_loop_held_seconds_max",

@@ -119,7 +119,7 @@ class AdminServer:
         return _json(document, status_code=200 if document.ready else 503)
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        body = await metrics.metrics(self._opened())
+        body = await metrics.metrics(self.sources)
         return web.Response(body=body, headers={"content-type": metrics.CONTENT_TYPE})
 
     async def _status(self, _: web.Request) -> web.Response:

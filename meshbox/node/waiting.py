@@ -76,4 +76,4 @@ class Waiting:
         """Tells of each kind once: servers word the same one in many ways."""
         before, self.trouble = self.trouble, trouble
         if (before.code, before.hint) != (trouble.code, trouble.hint):
-            self._log("store.failed", reason=trouble.code, detail=trouble.message)
+            self._log("store.failed", reason=trouble.code, detail=str(trouble))

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from meshbox.admin.metrics import metrics
 from meshbox.storage.embedded.store import EmbeddedStore
-from tests.admin.parts import MAILBOX, Report, sources
+from tests.admin.parts import MAILBOX, Report, sources, unopened
 from tests.clocks import ManualClock
 from tests.contract.material import blob, put
 from tests.mailbox.stores import NODE_ID
@@ -20,10 +20,13 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 async def scraped(store: EmbeddedStore, **more: object) -> Samples:
-    text = (await metrics(sources(store, peers=[Report()], internet=[MAILBOX], **more))).decode()  # type: ignore[arg-type]
+    return parsed(await metrics(sources(store, peers=[Report()], internet=[MAILBOX], **more)))  # type: ignore[arg-type]
+
+
+def parsed(text: bytes) -> Samples:
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
+        for family in text_string_to_metric_families(text.decode())
         for sample in family.samples
     }
 
@@ -40,6 +43,17 @@ async def test_documented_is_what_there_is(store: EmbeddedStore) -> None:
     for name, labels in await scraped(store, is_stopping=True):
         there[name] = {label for label, _ in labels}
     assert there == documented
+
+
+async def test_a_process_whose_store_is_not_open_tells_of_itself(store: EmbeddedStore) -> None:
+    samples = parsed(await metrics(unopened()))
+    assert value(samples, "meshbox_ready") == 0
+    assert value(samples, "meshbox_unready", reason="store.unprepared") == 1
+    assert value(samples, "meshbox_info", node_id=NODE_ID, version="1.2.3") == 1
+    named = {name for name, _ in samples}
+    assert "meshbox_blobs" not in named
+    assert named < {name for name, _ in await scraped(store, is_stopping=True)}
+    assert value(parsed(await metrics(unopened(node_id=None))), "meshbox_warnings") == 1
 
 
 async def test_the_values_are_those_of_the_status(store: EmbeddedStore, clock: ManualClock) -> None:

@@ -124,9 +124,11 @@ async def test_a_store_that_is_not_open_yet_is_told(tmp_path: Path) -> None:
             assert (code, document["reasons"][0]["code"]) == (503, "store.unprepared")
             code, document = await get(session, "/api/status")
             assert (code, document["store"]["state"]) == (200, "opening")
-            for path in ("/metrics", "/api/peers", "/api/inventory"):
+            for path in ("/api/peers", "/api/inventory"):
                 code, fault = await get(session, path)
                 assert (code, fault["error"]) == (503, "store.unprepared")
+            async with session.get("/metrics") as response:
+                assert "\nmeshbox_ready 0.0\n" in await response.text()
         async with control.post("/api/sweep") as response:
             assert response.status == 503
 

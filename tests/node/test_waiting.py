@@ -278,6 +278,7 @@ def test_a_process_waits_for_its_keyspace(
     node = begun(*options)
     until(lambda: state(node)["reason"] == "store.unprepared")
     assert "`meshbox store init` makes and migrates it" in state(node)["detail"]
+    assert "`meshbox store init` makes and migrates it" in node.log()
     try:
         assert meshbox("store", "init", *options, "--cassandra-replication", "1").status == 0
         node.await_ready()
