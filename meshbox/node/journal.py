@@ -33,8 +33,9 @@ class Journal:
             self.warnings.pop("login", None)
             self._log.info(event, **fields)
         else:
-            self.failed_ms = None
-            self.warnings.pop("store", None)
+            if event != "identity.archived":
+                self.failed_ms = None
+                self.warnings.pop("store", None)
             self._log.warning(event, **fields)
 
     def certificate(self, event: str, **fields: Any) -> None:

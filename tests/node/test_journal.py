@@ -45,6 +45,13 @@ def test_a_store_in_trouble_is_a_warning_until_it_is_open_again(
     assert levels(heard) == [("store.failed", "error")] * 2 + [("store.reopened", "warning")]
 
 
+def test_a_key_that_is_put_aside_ends_no_trouble(journal: Journal, heard: LogCapture) -> None:
+    journal.store("store.failed", reason="store.failed", detail="nobody answers")
+    journal.store("identity.archived", file="identity.key.lost-1")
+    assert set(journal.warnings) == {"store"}
+    assert levels(heard)[1:] == [("identity.archived", "warning")]
+
+
 def test_a_certificate_of_no_use_is_a_warning_until_one_is_read(
     journal: Journal, heard: LogCapture
 ) -> None:

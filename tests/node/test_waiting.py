@@ -300,6 +300,31 @@ def test_a_process_waits_for_its_keyspace(
 
 @on_cassandra
 @pytest.mark.timeout(240)
+async def test_a_key_is_not_put_aside_in_silence(
+    begun: Callable[..., RunningNode], cassandra_keyspace: Access, tmp_path: Path
+) -> None:
+    """The keyspace is nobody's any more, and the first try gets no further than that."""
+    await cassandra.empty(cassandra_keyspace)
+    node = begun(*options_of(cassandra_keyspace))
+    node.await_ready()
+    assert node.stop() == 0
+    await cassandra.empty(cassandra_keyspace)
+    async with cassandra.role(cassandra_keyspace, tmp_path / "password") as access:
+        right = f"MODIFY ON KEYSPACE {access.address.keyspace}"
+        await cassandra.define(cassandra_keyspace, f"REVOKE {right} FROM {access.user}")
+        again = begun(*options_of(access))
+        until(lambda: state(again)["reason"] == "store.refused")
+        assert "has no MODIFY permission" in state(again)["detail"]
+        await cassandra.define(cassandra_keyspace, f"GRANT {right} TO {access.user}")
+        again.await_ready()
+        assert again.node_id != node.node_id
+        assert again.log().count("identity.archived") == 1
+        assert store(again, 0)[0] == 201
+        assert again.stop() == 0
+
+
+@on_cassandra
+@pytest.mark.timeout(240)
 async def test_a_process_waits_for_a_quorum(
     begun: Callable[..., RunningNode], cassandra_keyspace: Access
 ) -> None:
