@@ -152,11 +152,7 @@ class StoreRequests:
                 stored = cast("StoredBlob", request.blob.handle)
                 return await self._store.read_part(stored, offset=request.offset, size=request.size)
             case Commit():
-                if self._offers and request.cursor is not None:
-                    self._sketched = None
-                size_bytes = sum(len(blob.data) for blob in request.blobs)
-                alone = size_bytes > _OVERLAPPING_BYTES_MAX or request.cursor is not None
-                return await self._order.run(lambda: self._commit(request), alone=alone)
+                return await self._commit_in_order(request)
 
     async def _await_change(self, request: AwaitChange) -> bool:
         store = self._store
@@ -249,6 +245,13 @@ class StoreRequests:
         )
         self._store.count_relayed(len(held))
         return BlobsRead(held, page.more)
+
+    async def _commit_in_order(self, request: Commit) -> Committed:
+        if self._offers and request.cursor is not None:
+            self._sketched = None
+        size_bytes = sum(len(blob.data) for blob in request.blobs)
+        alone = size_bytes > _OVERLAPPING_BYTES_MAX or request.cursor is not None
+        return await self._order.run(lambda: self._commit(request), alone=alone)
 
     async def _commit(self, request: Commit) -> Committed:
         cursors: list[PeerCursor] = []

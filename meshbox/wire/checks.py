@@ -55,7 +55,7 @@ def offered_runs(messages: Iterable[pb.OfferedRun]) -> tuple[OfferedRun, ...]:
     return tuple(runs)
 
 
-def page_ranges(logs: Iterable[pb.LogRanges]) -> tuple[PageRanges, ...]:
+def page_ranges(logs: Iterable[pb.PageRanges]) -> tuple[PageRanges, ...]:
     """Ranges of some logs of a page, each with its place there."""
     taken: list[PageRanges] = []
     range_count = 0

@@ -205,32 +205,32 @@ class FrameDecoder:
         return topic
 
     def _blobs(self, message: pb.Frame) -> Blobs:
-        blobs = message.blobs.blobs
-        bounded(len(blobs), FRAME_BLOBS_MAX, "blobs of a frame")
-        return Blobs(tuple(self._blob_part(blob) for blob in blobs))
+        parts = message.blobs.parts
+        bounded(len(parts), FRAME_BLOBS_MAX, "blobs of a frame")
+        return Blobs(tuple(self._part(part) for part in parts))
 
-    def _blob_part(self, blob: pb.Blob) -> BlobPart:
-        size_bytes = blob.size_bytes or len(blob.data)
+    def _part(self, part: pb.BlobPart) -> BlobPart:
+        size_bytes = part.size_bytes or len(part.data)
         bounded(size_bytes, BLOB_BYTES_MAX, "bytes of a blob")
-        if blob.content_hash or blob.size_bytes:
-            sized(blob.content_hash, CONTENT_HASH_BYTES, "content hash")
+        if part.content_hash or part.size_bytes:
+            sized(part.content_hash, CONTENT_HASH_BYTES, "content hash")
         return BlobPart(
-            blob.page,
-            blob.log,
-            blob.seq,
-            blob_class_of(blob.blob_class),
-            blob.age_ms,
-            self._origin(blob),
-            blob.content_hash,
+            part.page,
+            part.log,
+            part.seq,
+            blob_class_of(part.blob_class),
+            part.age_ms,
+            self._origin(part),
+            part.content_hash,
             size_bytes,
-            blob.offset,
-            blob.data,
+            part.offset,
+            part.data,
         )
 
-    def _origin(self, blob: pb.Blob) -> Origin:
-        if blob.origin != IN_FULL:
-            return self._origins.hear(blob.origin)
-        raw = sized(blob.origin_name, NODE_KEY_BYTES + ORIGIN_TAG_BYTES, "origin")
+    def _origin(self, part: pb.BlobPart) -> Origin:
+        if part.origin != IN_FULL:
+            return self._origins.hear(part.origin)
+        raw = sized(part.origin_name, NODE_KEY_BYTES + ORIGIN_TAG_BYTES, "origin")
         origin = Origin(raw[:NODE_KEY_BYTES], raw[NODE_KEY_BYTES:])
         self._origins.remember(origin)
         return origin

@@ -79,7 +79,7 @@ class FrameEncoder:
             case Want():
                 return pb.Frame(want=_want(frame))
             case Blobs():
-                return pb.Frame(blobs=pb.Blobs(blobs=[self._blob(part) for part in frame.parts]))
+                return pb.Frame(blobs=pb.Blobs(parts=[self._part(part) for part in frame.parts]))
             case Gone():
                 return pb.Frame(gone=pb.Gone(page=frame.page, logs=_page_ranges(frame.logs)))
             case Settled():
@@ -135,10 +135,10 @@ class FrameEncoder:
             message.author_text = log.author
         return message
 
-    def _blob(self, part: BlobPart) -> pb.Blob:
+    def _part(self, part: BlobPart) -> pb.BlobPart:
         origin = self._origins.say(part.origin)
         is_whole = len(part.data) == part.size_bytes
-        return pb.Blob(
+        return pb.BlobPart(
             page=part.page,
             log=part.log,
             seq=part.seq,
@@ -234,9 +234,9 @@ def _common_bytes(left: bytes, right: bytes) -> int:
     return next((at for at in range(length) if left[at] != right[at]), length)
 
 
-def _page_ranges(logs: Iterable[PageRanges]) -> list[pb.LogRanges]:
+def _page_ranges(logs: Iterable[PageRanges]) -> list[pb.PageRanges]:
     return [
-        pb.LogRanges(
+        pb.PageRanges(
             log=place,
             ranges=[pb.SeqRange(first=first, last=end - 1) for first, end in ranges],
         )

@@ -26,6 +26,7 @@ class Defects(list[Defect]):
 
     def defect(self, name: str, owner: Any, attribute: str) -> Callable[[Make], Make]:
         """The function below makes what is put in the place of `owner.attribute`."""
+        assert attribute in vars(owner), f"{name}: {owner.__name__} has no {attribute} of its own"
 
         def add(make: Make) -> Make:
             self.append(Defect(name, owner, attribute, make))

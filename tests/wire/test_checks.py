@@ -82,9 +82,9 @@ def test_a_log_has_no_more_runs_than_its_record_may() -> None:
 
 
 def test_ranges_of_a_page_name_their_log_by_its_place() -> None:
-    log = pb.LogRanges(log=3, ranges=[pb.SeqRange(first=1, last=2), pb.SeqRange(first=7, last=7)])
+    log = pb.PageRanges(log=3, ranges=[pb.SeqRange(first=1, last=2), pb.SeqRange(first=7, last=7)])
     (taken,) = page_ranges([log])
     assert (taken.log, taken.ranges) == (3, SeqRanges([(1, 3), (7, 8)]))
-    for bad in (pb.LogRanges(log=0), pb.LogRanges(ranges=[pb.SeqRange(first=2, last=1)])):
+    for bad in (pb.PageRanges(log=0), pb.PageRanges(ranges=[pb.SeqRange(first=2, last=1)])):
         with pytest.raises(FrameMalformed):
             page_ranges([bad])

@@ -56,7 +56,7 @@ def hello(**changes: Any) -> pb.Frame:
 
 def blob(**changes: Any) -> pb.Frame:
     fields = {"content_hash": b"h" * 32, "origin_name": b"o" * 36, **changes}
-    return pb.Frame(blobs=pb.Blobs(blobs=[pb.Blob(**fields)]))
+    return pb.Frame(blobs=pb.Blobs(parts=[pb.BlobPart(**fields)]))
 
 
 def offered(*pairs: tuple[int, int], **changes: Any) -> pb.Frame:
@@ -105,9 +105,9 @@ NAME = pb.OfferedLog(topic_text="t", author_text="a")
         offered((0, 1), author_hex=b"x" * 65),
         pb.Frame(ask_logs=pb.AskLogs()),
         pb.Frame(ask_logs=pb.AskLogs(keys=b"k" * 17)),
-        pb.Frame(want=pb.Want(logs=[pb.LogRanges()])),
+        pb.Frame(want=pb.Want(logs=[pb.PageRanges()])),
         pb.Frame(want=pb.Want(begun=[pb.Begun(content_hash=b"h")])),
-        pb.Frame(gone=pb.Gone(logs=[pb.LogRanges(ranges=[pb.SeqRange(first=2, last=1)])])),
+        pb.Frame(gone=pb.Gone(logs=[pb.PageRanges(ranges=[pb.SeqRange(first=2, last=1)])])),
         blob(content_hash=b"h"),
         blob(origin=1),
         blob(origin_name=b"o" * 35),
@@ -143,13 +143,15 @@ def test_malformed(message: pb.Frame) -> None:
         pb.Frame(offers=pb.Offers(logs=[NAME], numbers=[1, 0, 9, *[3, 0, 9] * PAGE_LOGS_MAX])),
         offered(*((n * 2, n * 2) for n in range(LOG_RANGES_MAX + 1))),
         pb.Frame(ask_logs=pb.AskLogs(keys=b"k" * 16 * (PAGE_LOGS_MAX + 1))),
-        pb.Frame(want=pb.Want(logs=[pb.LogRanges(ranges=[ONE])] * (PAGE_LOGS_MAX + 1))),
+        pb.Frame(want=pb.Want(logs=[pb.PageRanges(ranges=[ONE])] * (PAGE_LOGS_MAX + 1))),
         pb.Frame(
-            want=pb.Want(logs=[pb.LogRanges(ranges=[ONE] * (WANT_RANGES_MAX + LOG_RANGES_MAX + 1))])
+            want=pb.Want(
+                logs=[pb.PageRanges(ranges=[ONE] * (WANT_RANGES_MAX + LOG_RANGES_MAX + 1))]
+            )
         ),
         pb.Frame(want=pb.Want(begun=[pb.Begun(content_hash=bytes(32))] * (BEGINNINGS_MAX + 1))),
         pb.Frame(want=pb.Want(begun=[pb.Begun(offset=BLOB_BYTES_MAX + 1)])),
-        pb.Frame(blobs=pb.Blobs(blobs=[pb.Blob()] * (FRAME_BLOBS_MAX + 1))),
+        pb.Frame(blobs=pb.Blobs(parts=[pb.BlobPart()] * (FRAME_BLOBS_MAX + 1))),
         blob(size_bytes=BLOB_BYTES_MAX + 1),
         pb.Frame(addresses=pb.Addresses(peers=[pb.PeerAt()] * (TOLD_FRAME_MAX + 1))),
     ],

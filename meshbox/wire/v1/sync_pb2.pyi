@@ -543,7 +543,7 @@ class AskLogs(_message.Message):
 Global___AskLogs: _TypeAlias = AskLogs  # noqa: Y015
 
 @_typing.final
-class LogRanges(_message.Message):
+class PageRanges(_message.Message):
     """Ranges of one log, named by its place in an offered page."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -565,7 +565,7 @@ class LogRanges(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LogRanges: _TypeAlias = LogRanges  # noqa: Y015
+Global___PageRanges: _TypeAlias = PageRanges  # noqa: Y015
 
 @_typing.final
 class Begun(_message.Message):
@@ -614,7 +614,7 @@ class Want(_message.Message):
     there is no limit; from then on the sender waits for more once it has sent them, a part over.
     """
     @_builtins.property
-    def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogRanges]: ...
+    def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___PageRanges]: ...
     @_builtins.property
     def begun(self) -> _containers.RepeatedCompositeFieldContainer[Global___Begun]:
         """of those, at most 64"""
@@ -623,7 +623,7 @@ class Want(_message.Message):
         self,
         *,
         page: _builtins.int = ...,
-        logs: _abc.Iterable[Global___LogRanges] | None = ...,
+        logs: _abc.Iterable[Global___PageRanges] | None = ...,
         begun: _abc.Iterable[Global___Begun] | None = ...,
         credit: _builtins.int = ...,
     ) -> None: ...
@@ -636,7 +636,7 @@ class Want(_message.Message):
 Global___Want: _TypeAlias = Want  # noqa: Y015
 
 @_typing.final
-class Blob(_message.Message):
+class BlobPart(_message.Message):
     """A blob, or the part of one that begins at `offset`. Parts of a blob follow one another, from 0 or
     from where the reader said that it has begun it.
     """
@@ -691,23 +691,23 @@ class Blob(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Blob: _TypeAlias = Blob  # noqa: Y015
+Global___BlobPart: _TypeAlias = BlobPart  # noqa: Y015
 
 @_typing.final
 class Blobs(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    BLOBS_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def blobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Blob]: ...
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___BlobPart]: ...
     def __init__(
         self,
         *,
-        blobs: _abc.Iterable[Global___Blob] | None = ...,
+        parts: _abc.Iterable[Global___BlobPart] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -723,12 +723,12 @@ class Gone(_message.Message):
     LOGS_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     @_builtins.property
-    def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogRanges]: ...
+    def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___PageRanges]: ...
     def __init__(
         self,
         *,
         page: _builtins.int = ...,
-        logs: _abc.Iterable[Global___LogRanges] | None = ...,
+        logs: _abc.Iterable[Global___PageRanges] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
