@@ -28,7 +28,7 @@ from meshbox.core.limits import (
 )
 from meshbox.core.ranges import SEQ_END, SeqRanges
 from meshbox.core.reconcile import SYMBOL_BYTES, Digest
-from meshbox.core.session.effects import Finish, Request, Send
+from meshbox.core.session.effects import Finish, ReadRecords, Request, Send
 from meshbox.core.session.frames import (
     Addresses,
     AskDifference,
@@ -842,3 +842,17 @@ def test_before_the_peer_is_proven_nothing_is_asked_or_counted() -> None:
     )
     assert session.progress_ms is None
     assert not session.is_settled
+
+
+def test_a_log_that_another_peer_was_asked_for_is_looked_at_again_when_the_ledger_wakes() -> None:
+    _, side = opened()
+    other, ledger = node_id_of(b"o" * 32), side.node.ledger
+    ledger.declare(other, log_of(0), SeqRanges.of(0, 4), now_ms=1_000)
+    assert ledger.claim(other, log_of(0), now_ms=1_000)
+    (reading,) = side.session.receive(offer(), now_ms=1_000)
+    assert isinstance(reading, ReadRecords)
+    read = side.node.answer(reading, other)
+    assert side.session.answer(reading, read, now_ms=1_000) == []
+    (again,) = side.session.wake()
+    assert isinstance(again, ReadRecords)
+    assert again.logs == (log_of(0),)

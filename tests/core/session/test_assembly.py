@@ -278,3 +278,26 @@ def test_no_more_is_named_than_may_come_in_parts() -> None:
     data = bytes([0]) * (half + 1)
     assert assembly.add(piece(half, half + 1, data=data), log_of(0), now_ms=7) == data
     assert [begun.seq for begun in assembly.named(0, log_of(0), SeqRanges.of(2, 3))] == [2]
+
+
+def test_a_blob_that_was_begun_may_come_in_one_piece() -> None:
+    beginnings = begun_by(ANN)
+    assert assembly_of(BEN, beginnings).add(piece(0, 200), log_of(0), now_ms=7) == PHOTO
+    assert len(beginnings) == 0
+
+
+def test_who_goes_on_does_so_from_where_it_was_told_though_others_went_further() -> None:
+    beginnings = begun_by(ANN)
+    ann, ben = assembly_of(ANN, beginnings), assembly_of(BEN, beginnings)
+    for assembly in (ann, ben):
+        assembly.named(0, log_of(0), SeqRanges.single(0))
+    assert ann.add(piece(50, 100), log_of(0), now_ms=7) is Unfinished.MORE
+    assert ben.add(piece(50, 100), log_of(0), now_ms=7) is Unfinished.MORE
+    assert ben.add(piece(100, 200), log_of(0), now_ms=7) == PHOTO
+
+
+def test_a_blob_larger_than_offered_takes_a_turn_of_its_size() -> None:
+    turn, turns = Turn(ANN), Turns()
+    part = piece(0, 50)._replace(size_bytes=FRAME_BYTES_MAX + 1)
+    assert Assembly(turn, turns, Beginnings()).add(part, log_of(0), now_ms=7) is Unfinished.MORE
+    assert (turn.bytes, turn.since_ms) == (FRAME_BYTES_MAX + 1, 7)

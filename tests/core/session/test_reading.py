@@ -360,3 +360,34 @@ def test_what_is_here_is_settled_without_a_word() -> None:
     assert reading.sent() == []
     assert [commit.cursor for commit in reading.commit()] == [b"c"]
     assert reading.sent() == [Settled(1)]
+
+
+def test_credit_is_given_seldom() -> None:
+    reading = Reading()
+    reading.offer([run(0, 1, size_bytes=LARGE_BYTES)])
+    reading.sent()
+    small = part(0, 0, bytes(FRAME_BYTES_MAX))._replace(data=bytes(1_000))
+    reading.blobs(small)
+    assert reading.sent() == []
+
+
+def test_what_is_gone_is_a_sign_of_life() -> None:
+    reading = Reading()
+    reading.offer([run(0, 1)], [run(0, 1)])
+    reading.pass_ms(WANT_STALL_MS)
+    reading.gone(0, SeqRanges.single(0))
+    reading.pass_ms(WANT_STALL_MS)
+    with pytest.raises(PeerStalled):
+        reading.pass_ms(1)
+
+
+def test_what_came_in_several_frames_is_not_asked_for_again() -> None:
+    reading = Reading()
+    reading.offer([run(0, WANT_SEQS_LOG_MAX + 2)])
+    reading.wanted()
+    for seq in range(WANT_SEQS_LOG_MAX):
+        reading.blobs(part(0, seq))
+    reading.commit()
+    for _ in ("read while more was stored", "read again"):
+        reading.know(LogRecord(log_of(0), 0))
+    assert reading.wanted() == [(1, 0, SeqRanges.of(WANT_SEQS_LOG_MAX, WANT_SEQS_LOG_MAX + 2))]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshbox.core.ids import BlobClass, LogId, Namespace, parse_author, parse_topic
-from meshbox.core.limits import RELAYS_WAIT_LONG_MS
+from meshbox.core.ids import BlobClass, LogId, Namespace, NodeId, parse_author, parse_topic
+from meshbox.core.inventory import LogRecord
+from meshbox.core.limits import RELAYS_VAIN, RELAYS_WAIT_LONG_MS, RELAYS_WAIT_MS
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.session.effects import AwaitChange
+from meshbox.core.session.offering import OfferedPage
+from meshbox.core.session.relaying import Relaying
+from meshbox.core.wants import WantLedger
 from tests.core.session.model import ModelNode, Pair
 
 
@@ -140,3 +146,66 @@ def test_a_cut_while_something_is_held_back_loses_nothing() -> None:
     world.cut()
     world.pair.rest()
     assert world.right.blobs == world.left.blobs
+
+
+PAGE_RELAYED = OfferedPage((), fresh=False, blobs=1, bytes=1, relayed=True)
+
+
+def relaying(*, is_dialler: bool = True) -> tuple[Relaying, WantLedger]:
+    ledger = WantLedger()
+    return Relaying(ledger, is_dialler=is_dialler), ledger
+
+
+def offered_in_vain(relays: Relaying, pages: int) -> None:
+    for _ in range(pages):
+        relays.settled(replace(PAGE_RELAYED))
+
+
+def test_so_many_pages_in_vain_make_what_others_brought_wait() -> None:
+    for is_dialler, wait_ms in ((True, RELAYS_WAIT_MS), (False, RELAYS_WAIT_LONG_MS)):
+        relays, _ = relaying(is_dialler=is_dialler)
+        offered_in_vain(relays, RELAYS_VAIN - 1)
+        assert relays.wait_ms == 0
+        relays.settled(replace(PAGE_RELAYED, relayed=False))
+        assert relays.wait_ms == 0
+        offered_in_vain(relays, 1)
+        assert relays.wait_ms == wait_ms
+
+
+def test_a_page_of_which_something_was_wanted_was_not_in_vain() -> None:
+    relays, _ = relaying()
+    offered_in_vain(relays, RELAYS_VAIN - 1)
+    page = replace(PAGE_RELAYED)
+    relays.wanted(page)
+    relays.settled(page)
+    offered_in_vain(relays, RELAYS_VAIN - 1)
+    assert relays.wait_ms == 0
+    relays.wanted(replace(PAGE_RELAYED, relayed=False))
+    offered_in_vain(relays, 1)
+    assert relays.wait_ms > 0, "what our clients deposited says nothing of what others brought"
+
+
+def test_where_it_need_not_wait_everything_is_told() -> None:
+    relays, ledger = relaying()
+    ledger.answered(NodeId("b" * 43), log_of(0), gained=SeqRanges.single(0), now_ms=0)
+    record = LogRecord(log_of(0), 1)
+    for deposited in (True, False):
+        relays.moved(deposited=deposited)
+        assert relays.sift([record], after=b"c") == ([record], not deposited)
+    assert relays.fresh([record]) == [record]
+    assert (relays.held, relays.begin(b"d")) == (None, b"d")
+
+
+def test_what_waits_is_told_after_its_time_from_when_it_was_first_seen() -> None:
+    relays, ledger = relaying()
+    offered_in_vain(relays, RELAYS_VAIN)
+    ledger.answered(NodeId("b" * 43), log_of(0), gained=SeqRanges.single(0), now_ms=0)
+    relays.moved(deposited=True)
+    other = LogRecord(log_of(1), 1)
+    assert relays.sift([LogRecord(log_of(0), 1), other], after=b"c") == ([other], False)
+    assert relays.held == b"c"
+    for passed_ms, is_over in ((0, False), (RELAYS_WAIT_MS - 1, False), (RELAYS_WAIT_MS, True)):
+        assert relays.tick(1_000 + passed_ms) is is_over
+    assert relays.begin(b"later") == b"c"
+    assert relays.held is None
+    assert not relays.tick(9_000)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshbox.core.errors import BlobUnasked, FrameTooLarge
 from meshbox.core.ids import BlobClass, LogId, Namespace, Origin, parse_author, parse_topic
-from meshbox.core.limits import FRAME_BYTES_MAX, KIB
+from meshbox.core.limits import FRAME_BLOBS_MAX, FRAME_BYTES_MAX, KIB, WANT_SEQS_LOG_MAX
 from meshbox.core.ranges import SEQ_END, SeqRanges
 from meshbox.core.session.effects import BlobsRead, Effect, HeldBlob, ReadBlobs, ReadPart, Send
-from meshbox.core.session.frames import Begun, Blobs, Frame, Gone, PageRanges, Want
+from meshbox.core.session.frames import Begun, BlobPart, Blobs, Frame, Gone, PageRanges, Want
+from meshbox.core.session.lanes import SEQS_ALL_MAX
 from meshbox.core.session.offering import OfferedPage
 from meshbox.core.session.serving import FRAMES_UNSENT_MAX, WantServer
 
 PAGE = 3
+STEPS_MAX = 10_000
 LOGS = tuple(LogId(Namespace.LOGS, parse_topic("topic"), parse_author(f"a{n}")) for n in range(3))
 OFFERED = OfferedPage(LOGS, fresh=False, blobs=99, bytes=99, relayed=False)
 
@@ -82,15 +86,15 @@ def test_a_lower_number_that_is_asked_for_again_begins_a_frame_and_a_higher_one_
 Sizes = Mapping[tuple[int, int], int]
 NOTHING: Sizes = {}
 LARGE_BYTES = 2 * FRAME_BYTES_MAX + 1
-STEPS_MAX = 1_000
 
 
 class Serving:
     """A want server, whose requests are answered from `held`, place and number → size; what of it
-    is `gone` is so at an offset."""
+    is `gone` is so at an offset. The store reads `most` blobs at a time."""
 
-    def __init__(self, held: Sizes, gone: Sizes = NOTHING) -> None:
+    def __init__(self, held: Sizes, gone: Sizes = NOTHING, *, most: int = STEPS_MAX) -> None:
         self.server = WantServer()
+        self.most = most
         self.held = held
         self.gone = gone
         self.asked: list[Effect] = []
@@ -145,7 +149,7 @@ class Serving:
                 if size_bytes is not None:
                     data = bytes(size_bytes) if size_bytes <= request.whole_bytes_max else None
                     found.append(blob(log, seq)._replace(size_bytes=size_bytes, data=data))
-        return BlobsRead(tuple(found), more=False)
+        return BlobsRead(tuple(found[: self.most]), more=len(found) > self.most)
 
 
 def parts_of(frames: list[Frame]) -> list[tuple[int, int, int, int]]:
@@ -251,3 +255,98 @@ def test_in_a_log_nothing_overtakes_a_large_blob_and_of_other_logs_all_does() ->
         (1, 1),
         (0, 2),
     ]
+
+
+def test_what_a_read_left_out_is_read_next() -> None:
+    serving = Serving({(0, seq): 1 for seq in range(5)} | {(1, 0): 1}, most=2)
+    serving.want(0, *range(5))
+    serving.want(1, 0, 1)
+    written = serving.write()
+    assert [(place, seq) for place, seq, _, _ in parts_of(written)] == [
+        *((0, seq) for seq in range(5)),
+        (1, 0),
+    ]
+    assert [frame for frame in written if isinstance(frame, Gone)] == [
+        Gone(PAGE, (PageRanges(1, SeqRanges.single(1)),))
+    ]
+
+
+def test_a_read_that_came_to_nothing_is_made_again() -> None:
+    serving = Serving({})
+    serving.want(0, 0, 1)
+    (request,) = serving.asked
+    assert isinstance(request, ReadBlobs)
+    (again,) = serving.server.blobs_read(request, BlobsRead((), more=True))
+    assert isinstance(again, ReadBlobs)
+    assert again.wanted == request.wanted
+
+
+def test_a_blob_is_sent_with_all_that_is_known_of_it() -> None:
+    serving = Serving({(1, 4): 3})
+    serving.want(1, 4)
+    (frame,) = serving.write()
+    held = blob(LOGS[1], 4)
+    assert frame == Blobs(
+        (
+            BlobPart(
+                *(PAGE, 1, 4, held.blob_class, held.age_ms, held.origin, held.content_hash),
+                *(3, 0, bytes(3)),
+            ),
+        )
+    )
+
+
+def test_a_frame_is_full_of_bytes_or_of_blobs() -> None:
+    half = FRAME_BYTES_MAX // 2
+    serving = Serving({(0, seq): half for seq in range(6)})
+    serving.want(0, *range(6))
+    serving.answer()
+    assert len(serving.sent) == FRAMES_UNSENT_MAX
+    assert [len(parts_of([frame])) for frame in serving.write()] == [2, 2, 2]
+    uneven = Serving({(0, 0): half, (0, 1): half + 1, (0, 2): 1})
+    uneven.want(0, 0, 1, 2)
+    assert [len(parts_of([frame])) for frame in uneven.write()] == [1, 2]
+    many = Serving({(0, seq): 1 for seq in range(FRAME_BLOBS_MAX + 1)})
+    many.want(0, *range(FRAME_BLOBS_MAX + 1))
+    assert [len(parts_of([frame])) for frame in many.write()] == [FRAME_BLOBS_MAX, 1]
+
+
+def test_more_than_may_be_in_flight_is_a_breach() -> None:
+    serving = Serving({})
+    with pytest.raises(BlobUnasked):
+        serving.want(len(LOGS), 0)
+    with pytest.raises(FrameTooLarge):
+        serving.want(0, *range(WANT_SEQS_LOG_MAX + 1))
+    serving = Serving({})
+    for _ in range(SEQS_ALL_MAX // WANT_SEQS_LOG_MAX):
+        serving.want(0, *range(WANT_SEQS_LOG_MAX))
+    with pytest.raises(FrameTooLarge):
+        serving.want(0, 0)
+
+
+def test_what_was_answered_is_not_in_flight() -> None:
+    serving = Serving({(0, seq): 1 for seq in range(10)})
+    for _ in range(2 * SEQS_ALL_MAX // WANT_SEQS_LOG_MAX):
+        serving.want(0, *range(WANT_SEQS_LOG_MAX))
+        serving.write()
+
+
+def test_what_is_asked_for_of_a_log_with_a_large_blob_on_its_way_waits_for_it() -> None:
+    serving = Serving({(0, 0): 5 * FRAME_BYTES_MAX, (0, 1): 6, (1, 0): 7})
+    serving.want(0, 0)
+    serving.answer()
+    serving.want(0, 1)
+    serving.want(1, 0)
+    order = [(place, seq) for place, seq, _, _ in parts_of(serving.write())]
+    assert order[-1] == (0, 1)
+    assert order.index((1, 0)) < 4
+
+
+def test_a_large_blob_waits_for_what_goes_before_it_in_its_log() -> None:
+    serving = Serving({(1, 0): 1, (1, 1): 1, (0, 0): 5, (0, 1): LARGE_BYTES})
+    for seq in range(FRAMES_UNSENT_MAX):
+        serving.want(1, seq)
+        serving.answer()
+    serving.want(0, 0, 1)
+    order = [(place, seq) for place, seq, _, _ in parts_of(serving.write())]
+    assert order[FRAMES_UNSENT_MAX:] == [(0, 0), *[(0, 1)] * 3]
