@@ -21,6 +21,7 @@ from tests.interop.phone import Phone, build
 from tests.interop.test_phones import Programs, browsers, name_for, node_on
 from tests.lab import require_lab
 from tests.node.processes import RunningNode
+from tests.waiting import stand_by
 
 pytestmark = [
     pytest.mark.usefixtures("_needs_lab"),
@@ -138,7 +139,7 @@ def test_a_node_follows_its_network(
         stale["returned under another name"] = here.lists_only(node, on_0)
 
         node.process.send_signal(signal.SIGSTOP)
-        time.sleep(4)  # It is as if it slept: by now the phones of 0.20 have dropped it.
+        stand_by(4)  # It is as if it slept: by now the phones of 0.20 have dropped it.
         node.process.send_signal(signal.SIGCONT)
         figures["slept and woke"] = here.lists(node, on_0)
 

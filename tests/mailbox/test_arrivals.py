@@ -22,7 +22,7 @@ from tests.clocks import ManualClock
 from tests.contract import material
 from tests.mailbox.stores import NODE_KEY, opened_store
 from tests.mailbox.test_mailbox import put
-from tests.waiting import eventually
+from tests.waiting import a_while, eventually
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ async def test_nothing_is_told_before_it_is_durable() -> None:
         key_value.hold_syncs()
         deposit = asyncio.create_task(put(mailbox, ("t", "a", 0, b"x")))
         for _ in range(50):
-            await asyncio.sleep(0.001)
+            await a_while(0.001)
         assert store.change > store.durable_change
         assert not client.done()
         key_value.release_syncs()
@@ -158,7 +158,7 @@ async def test_what_is_held_back_is_given_out_once_it_is_not(
     mailbox = Mailbox(store, node_key=NODE_KEY, tag_salt=b"s", filling=holding)
     await put(mailbox, ("t", "a", 1, b"x"))
     client = await waiting(mailbox, t={})
-    await asyncio.sleep(0.05)
+    await a_while(0.05)
     assert not client.done()
     holding.first = None
     await soon(client)

@@ -24,7 +24,7 @@ from meshbox.storage.reopening import ReopeningStore
 from tests.clocks import ManualClock
 from tests.contract.material import EVERYTHING, NO_BOUND, OPAQUE, PEER, blob, log_of, put_cursor
 from tests.storage.damage import flip, tables
-from tests.waiting import eventually
+from tests.waiting import a_while, eventually
 
 LOGS = [log_of(f"author {a}", f"topic {t}") for t in range(3) for a in range(20)]
 BLOBS = 12
@@ -71,7 +71,7 @@ async def held(found: Opened) -> Contents:
                 await found.store.feed(None, logs_max=1_000)
                 return {(b.log, b.seq): b.data or b"" for b in page.blobs}
             except StoreFailed:
-                await asyncio.sleep(0.01)
+                await a_while(0.01)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from meshbox.discovery.found import Peer
 from meshbox.node.finding import Finding
 from meshbox.node.settings import resolve
 from tests.node.processes import RunningNode
-from tests.node.test_node import until
+from tests.waiting import becomes
 
 pytestmark = pytest.mark.slow
 
@@ -123,11 +123,11 @@ def mesh() -> tuple[str, ...]:
 
 def test_nodes_find_each_other_and_take_leave(start: StartNode, mesh: tuple[str, ...]) -> None:
     a, b = start("a", *mesh), start("b", *mesh)
-    until(lambda: any(p["state"] == "connected" for p in b.status()["peers"]))
+    becomes(lambda: any(p["state"] == "connected" for p in b.status()["peers"]))
     (peer,) = a.status()["peers"]
     assert (peer["node_id"], peer["state"]) == (b.node_id, "connected")
     assert b.stop() == 0
-    until(lambda: "peer.gone" in a.log())
+    becomes(lambda: "peer.gone" in a.log())
     assert a.stop() == 0
 
 
@@ -139,8 +139,8 @@ def test_a_copied_folder_is_noticed(
     shutil.copytree(original.data_dir, tmp_path / "copy" / "data", ignore=_sockets)
     original, copy = start("original", *mesh), start("copy", *mesh)
     assert original.node_id == copy.node_id
-    until(lambda: warns_of_a_clone(original))
-    until(lambda: warns_of_a_clone(copy))
+    becomes(lambda: warns_of_a_clone(original))
+    becomes(lambda: warns_of_a_clone(copy))
 
 
 def warns_of_a_clone(node: RunningNode) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from meshbox.node.loop_watch import IDLE_INTERVAL_MS, LoopWatch
+from tests.waiting import a_while, stand_by
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="another thread's CPU clock")
 
@@ -32,7 +33,7 @@ def compute(cpu_ms: float) -> None:
 async def test_a_turn_that_computes_is_seen(watch: LoopWatch) -> None:
     held_ms = IDLE_INTERVAL_MS + 100
     compute(held_ms)
-    await asyncio.sleep(0.01)
+    await a_while(0.01)
     seen_ms = watch.held_ms_max
     assert seen_ms is not None
     # Less what was over before the sample that saw it.
@@ -40,8 +41,8 @@ async def test_a_turn_that_computes_is_seen(watch: LoopWatch) -> None:
 
 
 async def test_a_turn_that_waits_is_not_seen(watch: LoopWatch) -> None:
-    time.sleep(IDLE_INTERVAL_MS * 2 / 1_000)
-    await asyncio.sleep(0.01)
+    stand_by(IDLE_INTERVAL_MS * 2 / 1_000)
+    await a_while(0.01)
     assert watch.held_ms_max == 0.0
 
 
@@ -77,7 +78,7 @@ async def test_stopping_at_the_moment_of_a_sample_ends_too() -> None:
             # The sample is taken, and the turn asked for, after `stop` was called.
             sampling.set()
             watch._stopped.wait()
-            time.sleep(0.05)
+            stand_by(0.05)
         return now_ms
 
     watch._read_ms = read_ms

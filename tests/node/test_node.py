@@ -25,6 +25,7 @@ from meshbox.identity.certificate import LEAF_NAME
 from meshbox.identity.tls import client_context
 from tests.identity.authority import Authority
 from tests.node.processes import FREE_PORTS, MESHBOX, RunningNode, clean_environment, meshbox
+from tests.waiting import becomes
 
 pytestmark = pytest.mark.slow
 
@@ -45,14 +46,6 @@ def post(node: RunningNode, path: str, body: Any) -> tuple[int, bytes]:
 def deposit(node: RunningNode, *blobs: bytes, topic: str = "topic", first: int = 0) -> None:
     numbered = {str(n): base64.b64encode(b).decode() for n, b in enumerate(blobs, first)}
     assert post(node, "/blobs/store", {"blobs": {topic: {"author": numbered}}})[0] == 201
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
-    """Returns when it holds; there is nothing to await in another process."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not become so"
-        time.sleep(0.02)
 
 
 def test_the_ready_line(start: StartNode) -> None:
@@ -184,7 +177,7 @@ def test_a_signal_stops_it_cleanly_with_clients_and_peers(
 ) -> None:
     node = start()
     peer = start("peer", "--peer", node.peer_address)
-    until(lambda: peer.status()["peers"][0]["state"] == "connected")
+    becomes(lambda: peer.status()["peers"][0]["state"] == "connected")
     host, _, port = node.ready["http"].rpartition(":")
     with socket.create_connection((host, int(port))) as idle:
         idle.sendall(b"POST /blobs/store HTTP/1.1\r\ncontent-length: 100\r\n\r\nhalf")
@@ -206,7 +199,7 @@ def test_a_node_that_stops_is_alive_and_not_ready(start: StartNode) -> None:
         )
         assert asked(node, "/readyz")[0] == 200
         node.process.send_signal(signal.SIGTERM)
-        until(lambda: asked(node, "/readyz")[0] == 503)
+        becomes(lambda: asked(node, "/readyz")[0] == 503)
         assert [reason["code"] for reason in asked(node, "/readyz")[1]["reasons"]] == [
             "node.stopping"
         ]
@@ -216,7 +209,7 @@ def test_a_node_that_stops_is_alive_and_not_ready(start: StartNode) -> None:
 def test_a_drained_node_serves_on_not_ready_until_it_is_told_again(start: StartNode) -> None:
     node = start("node", "--drain", "5m")
     node.process.send_signal(signal.SIGTERM)
-    until(lambda: asked(node, "/readyz")[0] == 503)
+    becomes(lambda: asked(node, "/readyz")[0] == 503)
     deposit(node, b"still taken")
     assert node.document("inventory")["blobs"] == 1
     with pytest.raises(urllib.error.HTTPError, match="503"):
@@ -276,9 +269,9 @@ def test_two_nodes_become_equal(start: StartNode) -> None:
     a = start("a")
     deposit(a, b"before")
     b = start("b", "--peer", a.peer_address)
-    until(lambda: b.status()["storage"]["messages"] == 1)
+    becomes(lambda: b.status()["storage"]["messages"] == 1)
     deposit(a, b"after", first=1)
-    until(lambda: b.status()["storage"]["messages"] == 2)
+    becomes(lambda: b.status()["storage"]["messages"] == 2)
     assert a.document("inventory")["digest"] == b.document("inventory")["digest"]
     (peer,) = b.status()["peers"]
     assert (peer["node_id"], peer["state"]) == (a.node_id, "connected")
@@ -333,15 +326,15 @@ def test_a_restored_backup_becomes_another_node(start: StartNode, tmp_path: Path
     node = start("node")
     peer = start("peer", "--peer", node.peer_address)
     deposit(node, b"kept")
-    until(lambda: peer.status()["storage"]["messages"] == 1)
+    becomes(lambda: peer.status()["storage"]["messages"] == 1)
     former = node.node_id
     assert node.stop() == 0
     shutil.copytree(node.data_dir, tmp_path / "backup")
     port = node.ready["sync"]
     node = start("node", "--sync", port)
     deposit(node, b"lost", first=1)
-    until(lambda: peer.status()["storage"]["messages"] == 2)
-    until(lambda: peer.status()["peers"][0]["lag"] == 0)
+    becomes(lambda: peer.status()["storage"]["messages"] == 2)
+    becomes(lambda: peer.status()["peers"][0]["lag"] == 0)
     assert node.stop() == 0
     shutil.rmtree(node.data_dir)
     shutil.copytree(tmp_path / "backup", node.data_dir)
@@ -353,6 +346,6 @@ def test_a_restored_backup_becomes_another_node(start: StartNode, tmp_path: Path
     node = start("node", "--sync", port, "--peer", peer.peer_address)
     assert node.node_id != former
     assert node.document("inventory")["blobs"] >= 1
-    until(lambda: node.document("inventory")["blobs"] == 2)
+    becomes(lambda: node.document("inventory")["blobs"] == 2)
     (kept,) = node.data_dir.glob("identity.key.lost-1")
     assert kept.exists()

@@ -6,7 +6,6 @@ import base64
 import json
 import shutil
 import signal
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from tests.node.processes import RunningNode, meshbox, start_node
 from tests.scenarios.test_bridge import AUTHOR, TOPIC, deposit, holds, theirs
 from tests.sync.bridge.bridging import contents
 from tests.sync.bridge.quirky_server import QuirkyServer
+from tests.waiting import becomes
 
 pytestmark = [pytest.mark.xdist_group("cassandra"), pytest.mark.timeout(240)]
 
@@ -89,13 +89,6 @@ def seqs(node: RunningNode) -> list[int]:
     return sorted(map(int, document["blobs_by_topic"]["topic"]["blobs"].get("author", {})))
 
 
-def until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def test_processes_of_one_mailbox(
     started: Callable[[str], RunningNode], tmp_path: Path, options: Options
 ) -> None:
@@ -108,7 +101,7 @@ def test_processes_of_one_mailbox(
     for seq in range(10):
         assert store(first if seq % 2 else second, seq)[0] == 201
     for node in (first, second):
-        until(lambda node=node: seqs(node) == list(range(10)))  # type: ignore[misc]
+        becomes(lambda node=node: seqs(node) == list(range(10)))  # type: ignore[misc]
     # The oldest API's messages have no numbers of their own: two processes must not give the same.
     for at in range(4):
         node, text = (first, second)[at % 2], base64.b64encode(b"%d" % at).decode()
@@ -119,12 +112,12 @@ def test_processes_of_one_mailbox(
         answer = post(second, "/messages/get", {"topic_ids": ["t"]})[2]
         return all(text in json.dumps(answer) for text in messages)
 
-    until(lists_all)
+    becomes(lists_all)
     held = [node.document("inventory") for node in (first, second)]
     assert held[0]["digest"] == held[1]["digest"]
     assert held[0]["blobs"] == 14
     # What each counts is written down once a second.
-    until(lambda: first.status()["storage"]["messages"] == 14)
+    becomes(lambda: first.status()["storage"]["messages"] == 14)
     assert [node.stop() for node in (first, second)] == [0, 0]
 
 
@@ -173,7 +166,7 @@ def test_the_whole_cluster_goes_and_comes_back(
         status, headers, _ = store(node, 1)
         assert status == 503
         assert int(headers["Retry-After"]) > 0
-        until(lambda: not json.loads(get(node, "/readyz")[1])["ready"])
+        becomes(lambda: not json.loads(get(node, "/readyz")[1])["ready"])
         ready, text = get(node, "/readyz")
         assert (ready, "does not answer" in text) == (503, True)
         document = node.status()
@@ -188,9 +181,9 @@ def test_the_whole_cluster_goes_and_comes_back(
         assert "nothing is stored since" in shown
     finally:
         cassandra_cluster.start(1)
-    until(lambda: store(node, 1)[0] == 201, seconds=60)
+    becomes(lambda: store(node, 1)[0] == 201, within_s=60)
     assert seqs(node) == [0, 1]
-    until(lambda: get(node, "/readyz")[0] == 200)
+    becomes(lambda: get(node, "/readyz")[0] == 200)
     log = node.log()
     assert "store.failed" in log
     assert "store.reopened" in log
@@ -209,16 +202,16 @@ async def test_a_keyspace_that_is_made_anew(
     )
     try:
         await connection.define("DROP TABLE ks.note")
-        until(lambda: get(node, "/readyz")[0] == 503)
+        becomes(lambda: get(node, "/readyz")[0] == 503)
         assert "lacks note" in get(node, "/readyz")[1]
         assert any("lacks note" in warning for warning in node.status()["warnings"])
         status, headers, _ = store(node, 1)
         assert (status, int(headers["Retry-After"]) > 0) == (503, True)
         await create_tables(connection)
-        until(lambda: get(node, "/readyz")[0] == 200)
+        becomes(lambda: get(node, "/readyz")[0] == 200)
         assert node.status()["warnings"] == []
         await connection.define("DELETE FROM ks.mailbox WHERE name IN ('node', 'epoch')")
-        until(lambda: node.process.poll() is not None)
+        becomes(lambda: node.process.poll() is not None)
         assert node.wait() == 1
         assert "belongs to nobody" in node.log()
         assert "node.defect" not in node.log()
@@ -249,7 +242,7 @@ async def test_servers_that_answer_and_take_no_writes(
         try:
             assert store(node, 0)[0] == 201
             await cassandra.define(cassandra_keyspace, f"REVOKE {right} FROM {access.user}")
-            until(lambda: get(node, "/readyz")[0] == 503)
+            becomes(lambda: get(node, "/readyz")[0] == 503)
             assert "has no MODIFY permission" in get(node, "/readyz")[1]
             document = node.status()["store"]
             assert (document["state"], document["reason"]) == ("failed", "store.refused")
@@ -258,7 +251,7 @@ async def test_servers_that_answer_and_take_no_writes(
             assert (status, int(headers["Retry-After"]) > 0) == (503, True)
             assert seqs(node) == [0]
             await cassandra.define(cassandra_keyspace, f"GRANT {right} TO {access.user}")
-            until(lambda: get(node, "/readyz")[0] == 200)
+            becomes(lambda: get(node, "/readyz")[0] == 200)
             assert store(node, 1)[0] == 201
             assert (seqs(node), node.status()["warnings"]) == ([0, 1], [])
             log = node.log()
@@ -279,17 +272,17 @@ def test_peers_and_a_mailbox_server_beyond(tmp_path: Path, options: Options) -> 
             nodes.append(start_node(tmp_path / "peer", "--peer", nodes[0].peer_address))
             deposit(nodes[1], *range(20))
             server.put(TOPIC, OTHER, contents(OTHER, *range(5)))
-            until(lambda: theirs(server) == contents(AUTHOR, *range(20)))
+            becomes(lambda: theirs(server) == contents(AUTHOR, *range(20)))
             for node in nodes:
-                until(lambda node=node: holds(node, OTHER, 5))  # type: ignore[misc]
-                until(lambda node=node: holds(node, AUTHOR, 20))  # type: ignore[misc]
+                becomes(lambda node=node: holds(node, OTHER, 5))  # type: ignore[misc]
+                becomes(lambda node=node: holds(node, AUTHOR, 20))  # type: ignore[misc]
             nodes[0].kill()
             stores, gets = server.stores, server.gets
             sync = ("--sync", str(nodes[0].ready["sync"]))
             nodes[0] = start_node(tmp_path / "shared", *options, *way_out, *sync)
             deposit(nodes[1], 20)
-            until(lambda: 20 in theirs(server))
-            until(lambda: server.gets >= gets + 5)
+            becomes(lambda: 20 in theirs(server))
+            becomes(lambda: server.gets >= gets + 5)
             assert (server.brought, server.given, server.stores) == (21, 5, stores + 1)
             assert [node.stop() for node in nodes] == [0, 0]
         finally:
@@ -312,22 +305,22 @@ def test_of_two_processes_one_exchanges_with_a_mailbox_server_and_the_other_take
     """Each message crosses once, whichever process it came to, and whoever is killed or stopped."""
     with QuirkyServer(generations=("blips",)) as server:
         first, second = (started(name, "--internet", server.url) for name in ("first", "second"))
-        until(lambda: [state(node) for node in (first, second)] == ["connected", "standby"])
+        becomes(lambda: [state(node) for node in (first, second)] == ["connected", "standby"])
         deposit(first, 0, 1)
         deposit(second, 2, 3)
         server.put(TOPIC, OTHER, contents(OTHER, *range(5)))
-        until(lambda: theirs(server) == contents(AUTHOR, *range(4)))
-        until(lambda: holds(second, OTHER, 5))
+        becomes(lambda: theirs(server) == contents(AUTHOR, *range(4)))
+        becomes(lambda: holds(second, OTHER, 5))
         first.process.send_signal(signal.SIGSTOP)
         deposit(second, 4)
-        until(lambda: 4 in theirs(server))
+        becomes(lambda: 4 in theirs(server))
         first.process.send_signal(signal.SIGCONT)
-        until(lambda: [state(node) for node in (first, second)] == ["standby", "connected"])
+        becomes(lambda: [state(node) for node in (first, second)] == ["standby", "connected"])
         second.kill()
         deposit(first, 5)
-        until(lambda: 5 in theirs(server))
+        becomes(lambda: 5 in theirs(server))
         gets = server.gets
-        until(lambda: server.gets >= gets + 2)
+        becomes(lambda: server.gets >= gets + 2)
         assert theirs(server) == contents(AUTHOR, *range(6))
         assert (server.brought, server.given) == (6, 5)
         assert first.stop() == 0
@@ -341,13 +334,13 @@ def test_of_two_processes_one_is_in_session_with_a_node_on_the_internet(
         first, second = (
             started(name, "--internet", far.peer_address) for name in ("first", "second")
         )
-        until(lambda: [state(node) for node in (first, second)] == ["connected", "standby"])
+        becomes(lambda: [state(node) for node in (first, second)] == ["connected", "standby"])
         deposit(second, *range(3))
-        until(lambda: holds(far, AUTHOR, 3))
+        becomes(lambda: holds(far, AUTHOR, 3))
         assert first.stop() == 0
-        until(lambda: state(second) == "connected")
+        becomes(lambda: state(second) == "connected")
         deposit(far, 3)
-        until(lambda: holds(second, AUTHOR, 4))
+        becomes(lambda: holds(second, AUTHOR, 4))
         assert [node.stop() for node in (second, far)] == [0, 0]
     finally:
         if far.process.poll() is None:

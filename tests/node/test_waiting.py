@@ -34,7 +34,8 @@ from meshbox.sync import backoff
 from scripts.clusters.cluster import Cluster
 from tests import cassandra
 from tests.node.processes import RunningNode, begin_node, meshbox
-from tests.node.test_shared_store import get, seqs, store, until
+from tests.node.test_shared_store import get, seqs, store
+from tests.waiting import becomes
 
 on_cassandra = pytest.mark.xdist_group("cassandra")
 STOP_S_MAX = 5.0
@@ -186,7 +187,7 @@ def test_a_process_without_any_answer_answers_itself_and_can_be_ended(
         *("--admin", f"127.0.0.1:{admin}"),
     )
     node.ready.update(http=f"127.0.0.1:{http}", admin=f"127.0.0.1:{admin}")
-    until(lambda: state(node)["reason"] is not None)
+    becomes(lambda: state(node)["reason"] is not None)
     # No try has ended yet.
     assert state(node)["state"] == "opening"
     assert get(node, "/livez") == (200, "ok\n")
@@ -203,10 +204,10 @@ def test_a_process_without_any_answer_answers_itself_and_can_be_ended(
 def test_people_are_told_what_it_waits_for(begun: Callable[..., RunningNode]) -> None:
     (port,) = free_ports(1)
     node = begun("--store", f"cassandra://127.0.0.1:{port}/mailbox")
-    until(lambda: state(node)["reason"] == "store.failed")
+    becomes(lambda: state(node)["reason"] == "store.failed")
     found = state(node)
     assert found["since_ms"] <= time.time() * 1_000
-    until(lambda: state(node)["next_try_ms"] is not None)
+    becomes(lambda: state(node)["next_try_ms"] is not None)
     shown = node.command("status")
     rows = {line.split()[0]: line for line in shown.out.splitlines()}
     assert shown.status == 0
@@ -231,7 +232,7 @@ async def test_a_process_may_start_before_its_servers(
     cassandra_cluster.kill(1)
     try:
         node = begun(*options_of(cassandra_keyspace))
-        until(lambda: state(node)["reason"] == "store.failed")
+        becomes(lambda: state(node)["reason"] == "store.failed")
     finally:
         cassandra_cluster.start(1)
     node.await_ready()
@@ -258,10 +259,10 @@ async def test_a_process_waits_for_the_right_password(
     async with cassandra.role(cassandra_keyspace, tmp_path / "password") as access:
         (tmp_path / "password").write_text("wrong")
         node = begun(*options_of(access))
-        until(lambda: state(node)["reason"] == "store.refused")
+        becomes(lambda: state(node)["reason"] == "store.refused")
         assert "refuses the user or password" in state(node)["detail"]
         (tmp_path / "password").unlink()
-        until(lambda: "cannot read" in state(node)["detail"])
+        becomes(lambda: "cannot read" in state(node)["detail"])
         (tmp_path / "password").write_text("first")
         node.await_ready()
         assert store(node, 0)[0] == 201
@@ -276,7 +277,7 @@ def test_a_process_waits_for_its_keyspace(
     access = cassandra.access(cassandra_cluster, f"waited_for_{os.getpid()}")
     options = options_of(access)
     node = begun(*options)
-    until(lambda: state(node)["reason"] == "store.unprepared")
+    becomes(lambda: state(node)["reason"] == "store.unprepared")
     assert "`meshbox store init` makes and migrates it" in state(node)["detail"]
     assert "`meshbox store init` makes and migrates it" in node.log()
     try:
@@ -288,10 +289,10 @@ def test_a_process_waits_for_its_keyspace(
         write = f"INSERT INTO {access.address.keyspace}.mailbox (name, value) VALUES "
         asyncio.run(cassandra.define(access, f"{write} ('schema', textAsBlob('0'))"))
         again = begun(*options)
-        until(lambda: state(again)["reason"] == "store.unprepared")
+        becomes(lambda: state(again)["reason"] == "store.unprepared")
         assert again.status()["node_id"] == node.node_id
         asyncio.run(cassandra.define(access, f"{write} ('schema', textAsBlob('99'))"))
-        until(lambda: again.process.poll() is not None)
+        becomes(lambda: again.process.poll() is not None)
         assert again.wait() == 1
         assert "error[store.foreign]: the keyspace has schema 99" in again.log()
     finally:
@@ -313,7 +314,7 @@ async def test_a_key_is_not_put_aside_in_silence(
         right = f"MODIFY ON KEYSPACE {access.address.keyspace}"
         await cassandra.define(cassandra_keyspace, f"REVOKE {right} FROM {access.user}")
         again = begun(*options_of(access))
-        until(lambda: state(again)["reason"] == "store.refused")
+        becomes(lambda: state(again)["reason"] == "store.refused")
         assert "has no MODIFY permission" in state(again)["detail"]
         await cassandra.define(cassandra_keyspace, f"GRANT {right} TO {access.user}")
         again.await_ready()
@@ -332,11 +333,11 @@ async def test_a_process_waits_for_a_quorum(
     await cassandra.replicate(cassandra_keyspace, 3)
     try:
         node = begun(*options_of(cassandra_keyspace))
-        until(lambda: state(node)["reason"] == "store.failed")
+        becomes(lambda: state(node)["reason"] == "store.failed")
         assert "quorum" in state(node)["detail"].lower()
         end(node)
         node = begun(*options_of(cassandra_keyspace))
-        until(lambda: state(node)["reason"] == "store.failed")
+        becomes(lambda: state(node)["reason"] == "store.failed")
     finally:
         await cassandra.replicate(cassandra_keyspace, 1)
     node.await_ready()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import secrets
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
 
 from tests.node.processes import RunningNode
+from tests.waiting import eventually
 
 TOPIC, AUTHOR = "a" * 64, "b" * 64
 MESSAGE_BYTES = 2_000
@@ -59,9 +58,11 @@ class Phone:
 
     async def until(self, status: int) -> None:
         """Stores until an answer has this status."""
-        async with asyncio.timeout(AGAIN_S_MAX):
-            while await self.store() != status:
-                await asyncio.sleep(0.1)
+
+        async def is_answered() -> bool:
+            return await self.store() == status
+
+        await eventually(is_answered, within_s=AGAIN_S_MAX)
 
     async def trouble(self) -> list[str]:
         """What the status says of the store."""
@@ -78,9 +79,3 @@ class Phone:
         async with self._session.post(self.node.url() + path, json=body) as answer:
             document = await (answer.json(content_type=None) if answer.ok else answer.text())
             return answer.status, document
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(AGAIN_S_MAX):
-        while not await condition():
-            await asyncio.sleep(0.1)

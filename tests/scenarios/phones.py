@@ -20,10 +20,13 @@ from typing import Any, Self
 
 import aiohttp
 
+from tests.waiting import a_while, eventually
+
 Message = tuple[str, str, int]
 """Topic, author and sequence number."""
 
 PAUSE_S = 0.01
+ACKNOWLEDGED_S_MAX = 120.0
 """Between two tries of a phone that nobody answers."""
 
 
@@ -65,10 +68,10 @@ class Phones:
     async def acknowledges(self, count: int) -> None:
         """Waits until `count` more messages were acknowledged."""
         goal = len(self.acknowledged) + count
-        while len(self.acknowledged) < goal:
-            if any(task.done() for task in self._tasks):
-                return
-            await asyncio.sleep(0.001)
+        await eventually(
+            lambda: len(self.acknowledged) >= goal or any(task.done() for task in self._tasks),
+            within_s=ACKNOWLEDGED_S_MAX,
+        )
 
     async def _write(self, number: int) -> None:
         topic = secrets.token_hex(32)
@@ -83,7 +86,7 @@ class Phones:
                 for at in range(count)
             }
             while not await self._stored(new, word="blobs" if older else "blips"):
-                await asyncio.sleep(PAUSE_S)
+                await a_while(PAUSE_S)
             self.acknowledged |= new
             seq += count
 

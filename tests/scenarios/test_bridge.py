@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import time
 import urllib.request
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +16,7 @@ from tests.node.processes import RunningNode, start_node
 from tests.sync.bridge.bridging import content, contents
 from tests.sync.bridge.quirky_server import QuirkyServer
 from tests.sync.nodes import Wire
+from tests.waiting import eventually
 
 TOPIC, AUTHOR = "7" * 64, "a" * 64
 LOG = (TOPIC, AUTHOR)
@@ -58,12 +58,8 @@ def mailbox(node: RunningNode) -> dict[str, Any]:
 
 
 async def wait(is_so: Callable[[], bool], *, within_s: float = WITHIN_S) -> float:
-    """Seconds until it is so."""
-    began_s = time.monotonic()
-    while not await asyncio.to_thread(is_so):
-        assert time.monotonic() < began_s + within_s
-        await asyncio.sleep(0.02)
-    return time.monotonic() - began_s
+    """Seconds until it is so; it asks nodes, and the server of the test has to answer meanwhile."""
+    return await eventually(lambda: asyncio.to_thread(is_so), within_s=within_s)
 
 
 def holds(node: RunningNode, author: str, count: int) -> bool:

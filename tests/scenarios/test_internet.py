@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,10 @@ from meshbox.cli.running_node import ask
 from scripts.lines.lab import Lab
 from tests.lab import require_lab
 from tests.node.processes import RunningNode, start_node
+from tests.waiting import becomes, stand_by
 
 RETURN_S_MAX = 3.0
 """Seconds from the internet's return to sync in both directions (issue 7), on an idle machine."""
-WITHIN_S = 20.0
 AWAY_S = 8.0
 """Seconds without a network, after which tries by back-off are 8 s apart."""
 
@@ -33,15 +31,6 @@ def mailbox(node: RunningNode) -> dict[str, Any]:
     return dict(told)
 
 
-def wait(is_so: Callable[[], bool]) -> float:
-    """Seconds until it is so."""
-    began_s = time.monotonic()
-    while not is_so():
-        assert time.monotonic() < began_s + WITHIN_S
-        time.sleep(0.02)
-    return time.monotonic() - began_s
-
-
 def test_the_line_goes_and_returns(tmp_path: Path) -> None:
     require_lab()
     with Lab(machines=2) as lab:
@@ -52,17 +41,17 @@ def test_the_line_goes_and_returns(tmp_path: Path) -> None:
             url = f"meshbox://{far.node_id}@{lab.address(there)}:3001"
             island = start(lab, 0, tmp_path, "--sync", "off", "--no-mdns", "--internet", url)
             nodes.append(island)
-            wait(lambda: mailbox(island)["state"] == "connected")
+            becomes(lambda: mailbox(island)["state"] == "connected")
             lab.cut(there, carrier=True)
-            wait(lambda: mailbox(island)["state"] == "waiting")
-            wait(lambda: mailbox(island)["reason"] == "peer.unreachable")
+            becomes(lambda: mailbox(island)["state"] == "waiting")
+            becomes(lambda: mailbox(island)["reason"] == "peer.unreachable")
             lab.heal(there)
-            assert wait(lambda: mailbox(island)["state"] == "connected") < RETURN_S_MAX
+            assert becomes(lambda: mailbox(island)["state"] == "connected") < RETURN_S_MAX
             lab.ip(here, "addr", "add", "10.77.0.99/16", "dev", "eth0")
             lab.ip(here, "addr", "del", f"{lab.address(here)}/16", "dev", "eth0")
             since_ms = mailbox(island)["since_ms"]
-            wait(lambda: mailbox(island)["since_ms"] != since_ms)
-            assert wait(lambda: mailbox(island)["state"] == "connected") < RETURN_S_MAX
+            becomes(lambda: mailbox(island)["since_ms"] != since_ms)
+            assert becomes(lambda: mailbox(island)["state"] == "connected") < RETURN_S_MAX
         finally:
             for running in nodes:
                 running.kill()
@@ -79,12 +68,12 @@ def test_a_named_peer_is_reached_as_soon_as_the_network_is_back(tmp_path: Path) 
             url = f"meshbox://{other.node_id}@{lab.address(there)}:3001"
             node = start(lab, 0, tmp_path, "--sync", "off", "--no-mdns", "--peer", url)
             nodes.append(node)
-            wait(lambda: peer(node)["state"] == "connected")
+            becomes(lambda: peer(node)["state"] == "connected")
             lab.unplug(here)
-            wait(lambda: peer(node)["state"] == "waiting")
-            time.sleep(AWAY_S)
+            becomes(lambda: peer(node)["state"] == "waiting")
+            stand_by(AWAY_S)
             lab.plug(here)
-            assert wait(lambda: peer(node)["state"] == "connected") < RETURN_S_MAX
+            assert becomes(lambda: peer(node)["state"] == "connected") < RETURN_S_MAX
         finally:
             for each in nodes:
                 each.kill()

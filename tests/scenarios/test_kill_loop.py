@@ -10,6 +10,7 @@ import pytest
 
 from tests.node.processes import RunningNode, start_node
 from tests.scenarios.phones import Phones, everything_at
+from tests.waiting import a_while, eventually
 
 KILLS = 50
 PHONES = 6
@@ -31,7 +32,7 @@ async def test_what_was_acknowledged_survives_fifty_kills(tmp_path: Path) -> Non
         for kill in range(KILLS):
             phones.at(a.url())
             await phones.acknowledges(source.randint(1, 60))
-            await asyncio.sleep(source.random() * 0.05)  # not only right after an answer
+            await a_while(source.random() * 0.05)  # not only right after an answer
             a.kill()
             phones.at(None)
             if kill % 5 == 0:
@@ -41,9 +42,7 @@ async def test_what_was_acknowledged_survives_fifty_kills(tmp_path: Path) -> Non
         phones.at(a.url())
         await phones.acknowledges(1)
     try:
-        async with asyncio.timeout(EQUAL_S_MAX):
-            while a.document("inventory")["digest"] != b.document("inventory")["digest"]:
-                await asyncio.sleep(0.2)
+        await eventually(lambda: digest(a) == digest(b), within_s=EQUAL_S_MAX)
         assert len(phones.acknowledged) > KILLS
         topics = {topic for topic, _, _ in phones.acknowledged}
         for node in (a, b):
@@ -57,3 +56,8 @@ async def test_what_was_acknowledged_survives_fifty_kills(tmp_path: Path) -> Non
         for node in (a, b):
             if node.process.poll() is None:
                 node.kill()
+
+
+def digest(node: RunningNode) -> str:
+    """Of all that it holds."""
+    return str(node.document("inventory")["digest"])

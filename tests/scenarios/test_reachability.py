@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from meshbox.cli.running_node import ask
 from scripts.lines.lab import Lab
 from tests.lab import require_lab
 from tests.node.processes import RunningNode, start_node
+from tests.waiting import becomes
 
 CONNECTED_S_MAX = 20.0
 FAR = "9.0.0.2"
@@ -29,13 +29,12 @@ def status(node: RunningNode) -> dict[str, Any]:
 
 
 def wait_connected(node: RunningNode, *, peers: int) -> dict[str, Any]:
-    deadline = time.monotonic() + CONNECTED_S_MAX
-    while time.monotonic() < deadline:
-        document = status(node)
-        if sum(peer["state"] == "connected" for peer in document["peers"]) == peers:
-            return document
-        time.sleep(0.05)
-    raise AssertionError(document["peers"])
+    def connected() -> bool:
+        states = [peer["state"] for peer in status(node)["peers"]]
+        return states.count("connected") == peers
+
+    becomes(connected, within_s=CONNECTED_S_MAX)
+    return status(node)
 
 
 def test_being_dialled_from_beyond_is_seen(tmp_path: Path) -> None:

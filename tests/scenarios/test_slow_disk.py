@@ -14,6 +14,7 @@ import pytest
 
 from tests.node.processes import RunningNode, start_node
 from tests.scenarios.compiled import preload
+from tests.waiting import a_while, eventually
 
 SYNC_MS = 2_000
 TOPIC, AUTHOR = "a" * 64, "b" * 64
@@ -39,9 +40,7 @@ async def disk(tmp_path: Path) -> AsyncIterator[SlowDisk]:
     node = start_node(tmp_path / "a", environment=environment)
     peer = start_node(tmp_path / "b", "--peer", node.peer_address)
     try:
-        async with asyncio.timeout(20):
-            while not [p for p in peer.status()["peers"] if p["state"] == "connected"]:
-                await asyncio.sleep(0.1)
+        await eventually(lambda: "connected" in [p["state"] for p in peer.status()["peers"]])
         yield SlowDisk(node, peer, slow)
     finally:
         slow.unlink(missing_ok=True)
@@ -68,6 +67,15 @@ def blips_of(document: Any) -> list[str]:
     return sorted(document["blips_by_topic"][TOPIC]["blips"].get(AUTHOR, {}))
 
 
+async def shows(session: aiohttp.ClientSession, node: RunningNode, *seqs: str) -> None:
+    """Waits until the node has just these."""
+
+    async def does() -> bool:
+        return blips_of((await post(session, node.url() + "/blips/get", READ))[1]) == list(seqs)
+
+    await eventually(does)
+
+
 def message(seq: int) -> dict[str, Any]:
     data = base64.b64encode(b"message %d" % seq).decode()
     return {"blips": {TOPIC: {AUTHOR: {str(seq): data}}}}
@@ -77,8 +85,7 @@ async def test_nothing_is_acknowledged_shown_or_offered_before_the_sync(disk: Sl
     store, get = disk.node.url() + "/blips/store", disk.node.url() + "/blips/get"
     async with aiohttp.ClientSession() as session:
         assert (await post(session, store, message(0)))[0] == 201
-        while blips_of((await post(session, disk.peer.url() + "/blips/get", READ))[1]) != ["0"]:
-            await asyncio.sleep(0.01)
+        await shows(session, disk.peer, "0")
 
         disk.slow.touch()
         began = time.monotonic()
@@ -90,7 +97,7 @@ async def test_nothing_is_acknowledged_shown_or_offered_before_the_sync(disk: Sl
             _, document, now = await post(session, disk.peer.url() + "/blips/get", READ)
             if blips_of(document) != ["0"]:
                 seen_at_peer.append(now)
-            await asyncio.sleep(0.05)
+            await a_while(0.05)
         disk.slow.unlink()
         status, _, stored = await storing
         assert status == 201
@@ -101,11 +108,7 @@ async def test_nothing_is_acknowledged_shown_or_offered_before_the_sync(disk: Sl
         assert shown, "nobody read while the sync ran"
         assert min(shown) - began >= SYNC_MS / 1000
         assert seen_at_peer == []
-        while blips_of((await post(session, disk.peer.url() + "/blips/get", READ))[1]) != [
-            "0",
-            "1",
-        ]:
-            await asyncio.sleep(0.01)
+        await shows(session, disk.peer, "0", "1")
 
 
 async def test_a_node_killed_in_the_sync_had_promised_nothing(disk: SlowDisk) -> None:
@@ -114,8 +117,7 @@ async def test_a_node_killed_in_the_sync_had_promised_nothing(disk: SlowDisk) ->
     async with aiohttp.ClientSession() as session:
         disk.slow.touch()
         storing = asyncio.create_task(post(session, store, message(0)))
-        while not disk.slow.read_bytes():
-            await asyncio.sleep(0.01)
+        await eventually(disk.slow.read_bytes)
         disk.node.kill()
         with pytest.raises(aiohttp.ClientError):
             await storing

@@ -18,7 +18,8 @@ import pytest
 
 from meshbox.core.room import RESERVE_BYTES_MAX
 from tests.node.processes import FREE_PORTS, MESHBOX, clean_environment, start_node
-from tests.scenarios.one_phone import Phone, until
+from tests.scenarios.one_phone import AGAIN_S_MAX, Phone
+from tests.waiting import eventually
 
 MOUNT_MIB = 1_280
 KEPT_BYTES = 64 * 1024
@@ -175,7 +176,7 @@ async def test_a_disk_that_is_full(tmp_path: Path, small_disk: SmallDisk) -> Non
         async def has_reserve() -> bool:
             return reserve.exists()
 
-        await until(has_reserve)
+        await eventually(has_reserve, within_s=AGAIN_S_MAX)
         small_disk.fill()
         node.kill()
         phone.node = node = start_node(tmp_path / "a", prefix=small_disk.prefix)

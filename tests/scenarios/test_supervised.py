@@ -17,7 +17,8 @@ import aiohttp
 import pytest
 
 from tests.node.processes import RunningNode, start_node
-from tests.scenarios.one_phone import Phone, until
+from tests.scenarios.one_phone import AGAIN_S_MAX, Phone
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "packaging" / "meshbox.service"
@@ -77,7 +78,7 @@ async def test_a_restored_backup_goes_on_as_another_node_by_itself(tmp_path: Pat
             (known,) = (await other.status())["peers"]
             return len(await other.read()) == 2 and known["lag"] == 0
 
-        await until(is_known)
+        await eventually(is_known, within_s=AGAIN_S_MAX)
         assert node.stop() == 0
         shutil.rmtree(node.data_dir)
         (tmp_path / "backup").rename(node.data_dir)
@@ -92,7 +93,7 @@ async def test_a_restored_backup_goes_on_as_another_node_by_itself(tmp_path: Pat
         async def holds_all() -> bool:
             return await phone.read() == phone.acknowledged
 
-        await until(holds_all)
+        await eventually(holds_all, within_s=AGAIN_S_MAX)
         os.kill(ready["pid"], signal.SIGTERM)
         assert restored.wait() == 0, "a clean end is the end"
     assert peer.stop() == 0

@@ -15,7 +15,6 @@ import random
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +26,7 @@ from meshbox.cli.running_node import ask
 from scripts.lines.lab import Lab
 from tests.lab import require_lab
 from tests.node.processes import RunningNode, start_node
+from tests.waiting import becomes
 
 RATE = "64kbit"
 DELAY_S = 0.5
@@ -41,12 +41,12 @@ FRESH_S_MAX = 10.0
 HTTP_PORT = 3000
 
 RELAY = """
-import sys, time
+import signal, sys
 from scripts.lines.line import Line
 with Line(sys.argv[1], delay_s=float(sys.argv[2]), seed=int(sys.argv[3])) as line:
     line.heal()
     print(line.endpoint, flush=True)
-    time.sleep(1_000_000)
+    signal.pause()
 """
 
 
@@ -82,15 +82,6 @@ def has(node: RunningNode, author: str) -> bool:
     path = "/api/inventory?topic=topic"
     document = ask("GET", path, data_dir=str(node.data_dir), admin=None)
     return any(log["author"] == author for log in document["logs"])
-
-
-def wait(is_so: Callable[[], bool], *, within_s: float) -> float:
-    """Seconds until it is so."""
-    began_s = time.monotonic()
-    while not is_so():
-        assert time.monotonic() < began_s + within_s
-        time.sleep(0.1)
-    return time.monotonic() - began_s
 
 
 def thin(lab: Lab, machine: str, *, lost_first: int) -> None:
@@ -147,12 +138,12 @@ def test_it_gets_through(tmp_path: Path, record_property: Callable[[str, object]
             both.store(island, f"out {number}", 1_000)
         both.store(island, "large", LARGE_BYTES)
         both.store(far, "in", 1_000)
-        small_s = wait(lambda: held(far) >= SMALL, within_s=CROSSED_S_MAX)
+        small_s = becomes(lambda: held(far) >= SMALL, within_s=CROSSED_S_MAX)
         both.store(island, "fresh", 500)
-        fresh_s = wait(lambda: has(far, "fresh"), within_s=FRESH_S_MAX)
+        fresh_s = becomes(lambda: has(far, "fresh"), within_s=FRESH_S_MAX)
         assert not has(far, "large"), "nothing was on its way"
-        large_s = wait(lambda: held(far) == SMALL + 3, within_s=CROSSED_S_MAX)
-        wait(lambda: held(island) == SMALL + 3, within_s=CROSSED_S_MAX)
+        large_s = becomes(lambda: held(far) == SMALL + 3, within_s=CROSSED_S_MAX)
+        becomes(lambda: held(island) == SMALL + 3, within_s=CROSSED_S_MAX)
         (peer,) = status(far)["peers"]
         assert peer["duplicates_in"] == 0
         record_property("small_s", small_s)

@@ -58,7 +58,7 @@ from scripts.clusters.cluster import Cluster
 from tests import cassandra
 from tests.clocks import ManualClock
 from tests.contract.material import LOG, VERIFIED, blob, contents, log_of, put, put_one, whole_feed
-from tests.waiting import eventually
+from tests.waiting import a_while, eventually
 
 NODE = node_id_of(b"n" * 32)
 LAG_MS = 2_000
@@ -310,7 +310,7 @@ async def test_what_one_process_stores_others_show(opener: Opener) -> None:
 async def test_a_waiter_is_woken_by_what_another_process_stores(opener: Opener) -> None:
     first, second = await opener(), await opener()
     waiting = asyncio.ensure_future(second.wait_beyond(second.change))
-    await asyncio.sleep(2 * LAG_MS / 1_000)
+    await a_while(2 * LAG_MS / 1_000)
     assert not waiting.done()
     await put(first, blob(first, 0))
     async with asyncio.timeout(5):
@@ -403,7 +403,7 @@ async def test_racing_processes_agree_on_the_first(opener: Opener) -> None:
         await asyncio.gather(
             put_one(first, blob(first, seq, b"one")), put_one(second, blob(second, seq, b"two"))
         )
-    await asyncio.sleep(LAG_MS / 1_000)
+    await a_while(LAG_MS / 1_000)
     assert await contents(first) == await contents(second)
     assert len(await contents(await opener())) == 20
 
@@ -417,7 +417,7 @@ async def test_a_round_that_took_too_long_is_stamped_anew(opener: Opener) -> Non
     delays = iter([2 * LAG_MS / 1_000, 0, 0, 0])
 
     async def late(key: bytes, row: Row) -> None:
-        await asyncio.sleep(next(delays))
+        await a_while(next(delays))
         await write_row(key, row)  # type: ignore[arg-type]
 
     slow._writer._write_row = late  # type: ignore[method-assign]
@@ -427,7 +427,7 @@ async def test_a_round_that_took_too_long_is_stamped_anew(opener: Opener) -> Non
         # Meanwhile others write the log whole, dropping what is older than the lag.
         _, cursor = await whole_feed(other, cursor)
         await put(other, blob(other, 2), blob(other, 3, blob_class=VERIFIED))
-        await asyncio.sleep(0.05)
+        await a_while(0.05)
     assert await storing == (Outcome.STORED,)
     found, _ = await whole_feed(other, cursor)
     assert [r.held for r in found] == [SeqRanges.of(0, 4)]
@@ -446,7 +446,7 @@ async def test_who_did_not_look_drops_nothing_that_others_wrote(opener: Opener) 
     slow._following.look = blind  # type: ignore[method-assign]
     await put(slow, blob(slow, 0))
     await put(other, blob(other, 1))
-    await asyncio.sleep(1.5 * LAG_MS / 1_000)
+    await a_while(1.5 * LAG_MS / 1_000)
     assert await put_one(slow, blob(slow, 0, blob_class=VERIFIED)) is Outcome.REPLACED
     assert sorted(await contents(await opener())) == [0, 1]
     # The same between looking and writing.
@@ -454,7 +454,7 @@ async def test_who_did_not_look_drops_nothing_that_others_wrote(opener: Opener) 
     delays = iter([1.5 * LAG_MS / 1_000, 0])
 
     async def late(blobs: Any, records: Any) -> Any:
-        await asyncio.sleep(next(delays))
+        await a_while(next(delays))
         return await look(blobs, records)
 
     slow._writer._held = late  # type: ignore[method-assign]
@@ -472,7 +472,7 @@ async def test_many_steps_are_folded_and_few_rows_are_left(
     store = await opener()
     for seq in range(150):
         await put(store, blob(store, seq))
-    await asyncio.sleep(LAG_MS / 1_000)
+    await a_while(LAG_MS / 1_000)
     for seq in range(150, 300):
         await put(store, blob(store, seq))
     connection = await Connection.open(keyspace, keyspace=keyspace.address.keyspace)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from meshbox.core.errors import StoreDamaged, StoreFailed, StoreForeign
 from tests.contract.material import PEER, blob, contents, put
 from tests.storage.reopened import Scene
-from tests.waiting import eventually
+from tests.waiting import a_while, eventually
 
 
 async def test_it_tries_until_it_opens_and_says_what_is_in_the_way(scene: Scene) -> None:
@@ -45,7 +43,7 @@ async def test_damage_is_mended_at_once_and_not_without_end(scene: Scene) -> Non
     assert scene.failures == [damage]
     with pytest.raises(StoreDamaged), store._openings.present():
         raise damage
-    await asyncio.sleep(0.05)
+    await a_while(0.05)
     assert scene.failures == [damage]
     assert await contents(store) == {0: b"blob 0"}, "reads that meet no damage go on"
 

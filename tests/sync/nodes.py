@@ -41,7 +41,7 @@ from meshbox.sync.status import PeerStatus
 from meshbox.sync.transport import GrpcTransport
 from tests.clocks import BUILD_DATE_MS, ManualClock
 from tests.contract.material import NO_BOUND, blob, log_of, put
-from tests.waiting import WITHIN_S, eventually
+from tests.waiting import WITHIN_S, a_while, eventually
 
 LOOPBACK = "127.0.0.1"
 ANY_PORT = Endpoint(LOOPBACK, 0)
@@ -283,7 +283,7 @@ async def equal(*nodes: Node, within_s: float = WITHIN_S) -> Content:
                 contents = [await node.content() for node in nodes]
                 if all(content == contents[0] for content in contents):
                     return contents[0]
-                await asyncio.sleep(0.01)
+                await a_while(0.01)
     except TimeoutError:
         raise AssertionError(f"held: {[len(content) for content in contents]}") from None
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from meshbox.core.address import Endpoint
 from meshbox.core.ids import node_id_of
 from meshbox.core.limits import TOLD_DIALLED_MAX, TOLD_FRAME_MAX
@@ -13,7 +11,7 @@ from meshbox.sync.peers import INTERNET, TOLD
 from meshbox.sync.service import TICK_S
 from tests.sync.nodes import LOOPBACK, MemoryDisk, Node, equal, joined, running
 from tests.sync.stranger import Stranger
-from tests.waiting import eventually
+from tests.waiting import a_while, eventually
 
 NOBODY = "192.0.2.1"
 """Of documentation (RFC 5737): private as far as anybody can tell, and nobody's."""
@@ -46,7 +44,7 @@ async def test_a_liars_inventions_are_dialled_a_few_at_a_time_and_forgotten() ->
         await eventually(lambda: told(a) == TOLD_DIALLED_MAX)
         await b.put(range(10))
         await equal(a, b)
-        await asyncio.sleep(4 * TICK_S)
+        await a_while(4 * TICK_S)
         assert told(a) == TOLD_DIALLED_MAX
         assert a.connected(b)
 
@@ -61,7 +59,7 @@ async def test_nothing_that_is_no_neighbours_address_is_dialled() -> None:
         places = [b.endpoint, Endpoint("9.9.9.9", 1), Endpoint("fe80::1", 1), Endpoint("::", 1)]
         await liar.say(Addresses(tuple(PeerAt(b.node_id, at) for at in places)))
         await liar.say(Addresses((PeerAt(a.node_id, Endpoint(NOBODY, 1)),)))
-        await asyncio.sleep(4 * TICK_S)
+        await a_while(4 * TICK_S)
         assert told(a) == 0
         assert a.seen("peer.told") == []
 
@@ -71,7 +69,7 @@ async def test_an_internet_mailbox_makes_nobody_neighbours() -> None:
         a.service.peer_found(mailbox.node_id, [Endpoint(NOBODY, 1)], INTERNET)
         await mailbox.shake_hands()
         await mailbox.say(invented(0))
-        await asyncio.sleep(4 * TICK_S)
+        await a_while(4 * TICK_S)
         assert told(a) == 0
 
 
@@ -79,7 +77,7 @@ async def test_who_keeps_to_itself_dials_nobody_that_it_is_told_of() -> None:
     async with running(MemoryDisk()) as a, Stranger(a) as liar:
         await liar.shake_hands()
         await liar.say(invented(0))
-        await asyncio.sleep(4 * TICK_S)
+        await a_while(4 * TICK_S)
         assert told(a) == 0
 
 

@@ -56,7 +56,7 @@ from meshbox.sync.runner import SessionRunner
 from tests.contract.material import log_of
 from tests.sync.nodes import MemoryDisk, Node, equal, joined, running
 from tests.sync.stranger import Stranger
-from tests.waiting import eventually
+from tests.waiting import a_while, eventually
 
 ORIGIN = Origin(b"\1" * 32, b"\2" * 4)
 
@@ -381,7 +381,7 @@ async def most_uncommitted(session: Any) -> int:
     """The most that is held uncommitted of a session within half a second."""
     most = 0
     for _ in range(50):
-        await asyncio.sleep(0.01)
+        await a_while(0.01)
         most = max(most, session._reader.bytes_uncommitted)
     return most
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +21,7 @@ from tests.sync.nodes import (
     joined,
     running,
 )
-from tests.waiting import WITHIN_S, eventually
+from tests.waiting import WITHIN_S, a_while, eventually
 
 FOLLOWED_S_MAX = 2.0
 HERE, THERE = "127.0.0.1", "127.0.0.2"
@@ -54,7 +53,7 @@ async def test_both_dialling_at_once_leaves_one_session(
         await b.put(range(3), author="of b")
         for node, other in rng.sample([(a, b), (b, a)], 2):
             node.knows(other)
-            await asyncio.sleep(rng.choice([0.0, 0.0, 0.001, 0.01, 0.02]))
+            await a_while(rng.choice([0.0, 0.0, 0.001, 0.01, 0.02]))
         await joined(a, b)
         await equal(a, b)
         await eventually(lambda: a.sessions == b.sessions == 1)
@@ -105,7 +104,7 @@ async def test_it_waits_longer_and_longer_between_tries(monkeypatch: pytest.Monk
         await joined(a, b)
         tried = len(waited)
         await eventually(lambda: b.peer(a) and b.peer(a).blobs_in == 0)  # type: ignore[union-attr]
-        await asyncio.sleep(0.2)
+        await a_while(0.2)
         assert len(waited) == tried, "a peer that is connected is not waited for"
 
 
@@ -120,7 +119,7 @@ async def test_who_dialled_us_is_not_dialled_and_not_given_up() -> None:
         a.knows(b, via=wire.endpoint)
         await joined(a, b)
         b.knows(a)
-        await asyncio.sleep(0.5)
+        await a_while(0.5)
         assert len(b.seen("peer.connected")) == 1
         a.service.peer_gone(b.node_id)
         wire.cut()
@@ -171,7 +170,7 @@ async def test_a_peer_that_moves_is_followed_before_its_old_session_ends() -> No
         await b.put(range(3))
         await equal(a, b)
         a.service.peer_found(b.node_id, at(b, HERE), "mdns")
-        await asyncio.sleep(0.3)
+        await a_while(0.3)
         assert len(a.seen("peer.connected")) == 2, "it may be forged: not at every word"
         await eventually(lambda: len(a.seen("peer.connected")) == 3)
 
@@ -199,7 +198,7 @@ async def test_other_addresses_come_and_go_without_another_session() -> None:
             a.service.peer_found(b.node_id, at(b, *hosts), "mdns")
         a.service.peer_gone(b.node_id)
         a.service.peer_found(b.node_id, at(b, THERE), "mdns")
-        await asyncio.sleep(0.3)
+        await a_while(0.3)
         assert len(a.seen("peer.connected")) == 1
 
 

@@ -10,7 +10,7 @@ from meshbox.mailbox.sweeping import keep_room
 from tests.contract.material import DAY_MS, log_of
 from tests.sync.conftest import NewDisk
 from tests.sync.nodes import MemoryDisk, Node, content_of_store, joined, running
-from tests.waiting import eventually
+from tests.waiting import a_while, eventually
 
 SIZE = 1_000
 FULL = Allocation(30_000)
@@ -92,7 +92,7 @@ async def test_two_full_nodes_come_to_rest() -> None:
         evicted = [(await node.store.statistics()).evicted for node in (a, b)]
         for node in (a, b):
             await keep_room(node.store)
-        await asyncio.sleep(0.5)
+        await a_while(0.5)
         assert [(await node.store.statistics()).evicted for node in (a, b)] == evicted
         for node in (a, b):
             assert (await node.store.statistics()).footprint_bytes <= 30_000

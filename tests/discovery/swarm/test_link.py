@@ -16,6 +16,7 @@ from meshbox.discovery.swarm.packet import Packet, Sighting, answer, query
 from tests.discovery.ears import new_mesh
 from tests.discovery.swarm.captured import LABEL
 from tests.discovery.swarm.neighbour import Neighbour
+from tests.waiting import a_while
 
 LO = 1
 OTHER = "b" * 51 + "q"
@@ -62,7 +63,7 @@ async def test_what_is_offered_is_told_at_once_and_to_who_asks() -> None:
     async with linked() as (link, neighbour, type_):
         link.offer(HERE)
         unasked = await neighbour.hears(is_ours)
-        await asyncio.sleep(0.5)  # Nobody answers twice in half a second.
+        await a_while(0.5)  # Nobody answers twice in half a second.
         neighbour.send(query(type_))
         assert await neighbour.hears(is_ours) == unasked
         link.offer(Offer(3001, HERE.addresses))
@@ -100,7 +101,7 @@ async def test_another_that_answers_in_our_name_is_put_right() -> None:
     async with linked(heard) as (link, neighbour, type_):
         link.offer(HERE)
         right = await neighbour.hears(is_ours)
-        await asyncio.sleep(0.5)
+        await a_while(0.5)
         neighbour.send(other(type_, LABEL))
         for word in (query(type_), other(type_), other(type_, "c" * 52)):
             neighbour.send(word)
@@ -113,7 +114,7 @@ async def test_who_was_told_of_us_on_another_interface_is_not_told_again() -> No
     async with linked(Heard(is_ours=lambda at: at.host == "127.0.0.2")) as (link, neighbour, type_):
         link.offer(HERE)
         await neighbour.hears(is_ours)
-        await asyncio.sleep(0.5)
+        await a_while(0.5)
         neighbour.send(query(type_))
         neighbour.send(other(type_, LABEL))
         link.offer(None)
@@ -126,7 +127,7 @@ async def test_a_flood_of_rubbish_is_read_and_forgotten() -> None:
     async with linked() as (link, neighbour, type_):
         link.offer(HERE)
         await neighbour.hears(is_ours)
-        await asyncio.sleep(0.5)
+        await a_while(0.5)
         for at in range(2_000):
             neighbour.send(other(type_)[: at % 180])
             if at % 50 == 0:

@@ -17,7 +17,7 @@ from tests.sync.bridge import quirky_server
 from tests.sync.bridge.bridging import becomes, bridged, contents, deposit, equal, ours, rounds
 from tests.sync.bridge.quirky_server import Mood, QuirkyServer
 from tests.sync.nodes import LOOPBACK
-from tests.waiting import eventually
+from tests.waiting import a_while, eventually
 
 LOGS = {("t", "a"): contents("a", 0), ("t", "b"): contents("b", 0)}
 
@@ -91,7 +91,7 @@ async def test_it_may_ask_us_to_stay_away(harness: MemoryHarness) -> None:
             await eventually(lambda: bridge.mailbox().reason == "server.refused")
             asked = sum(server.asked.values())
             bridge.network_changed()
-            await asyncio.sleep(0.3)
+            await a_while(0.3)
             assert sum(server.asked.values()) == asked
 
 
