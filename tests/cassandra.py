@@ -10,11 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from meshbox.storage.cassandra.address import Access, ClusterAddress
 from meshbox.storage.cassandra.connection import Connection
 from meshbox.storage.cassandra.schema import TABLES, create_keyspace, create_tables
+from scripts.clusters.artifacts import check_machine, fetch
 from scripts.clusters.cluster import Cluster
 from scripts.clusters.configuration import CQL_PORT
+from scripts.clusters.faults import ClusterImpossible
 
 FOLDER: Final = Path(__file__).parents[1] / ".cassandra" / f"tests-{os.getpid()}"
 USER: Final = "cassandra"
@@ -28,6 +32,15 @@ def some_network() -> str:
     """A loopback network that most likely nobody else uses: other worktrees run the same tests."""
     chance = random.SystemRandom()
     return f"127.{chance.randrange(1, 255)}.{chance.randrange(256)}"
+
+
+def require_cassandra() -> None:
+    """Skips the test where the server cannot be run."""
+    try:
+        check_machine()
+        fetch()
+    except ClusterImpossible as error:
+        pytest.skip(f"Cassandra {error}")
 
 
 def access(cluster: Cluster, keyspace: str) -> Access:

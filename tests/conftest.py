@@ -19,7 +19,6 @@ from hypothesis import HealthCheck, Phase, settings
 from meshbox.storage.cassandra.address import Access
 from scripts.clusters import artifacts
 from scripts.clusters.cluster import Cluster
-from scripts.clusters.faults import ClusterImpossible
 from scripts.tortures.preloading import compile_journal
 from tests import cassandra
 from tests.lab import require_lab
@@ -68,11 +67,9 @@ def cassandra_cluster() -> Iterator[Cluster]:
     if running.authenticates and any(state.ready for state in running.states()):
         yield running
         return
+    cassandra.require_cassandra()
     cluster = Cluster(cassandra.FOLDER, tied=True)
-    try:
-        cluster.up(nodes=1, network=cassandra.some_network(), authenticate=True)
-    except ClusterImpossible as error:
-        pytest.skip(f"Cassandra {error}")
+    cluster.up(nodes=1, network=cassandra.some_network(), authenticate=True)
     yield cluster
     cluster.down()
     shutil.rmtree(cluster.folder)

@@ -17,8 +17,7 @@ from scripts.benchmarks.load import run_load
 from scripts.benchmarks.machine import describe, file_system
 from scripts.benchmarks.requests import DIALECTS, Deposits, Texts, filling, logs, post, store_body
 from scripts.benchmarks.rows import Figures, percentile
-from scripts.clusters.artifacts import check_machine, fetch
-from scripts.clusters.faults import ClusterImpossible
+from tests.cassandra import require_cassandra
 from tests.waiting import becomes
 
 pytestmark = pytest.mark.xdist_group("bench")
@@ -80,14 +79,6 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def skip_without_java() -> None:
-    try:
-        check_machine()
-        fetch()
-    except ClusterImpossible as error:
-        pytest.skip(f"Cassandra {error}")
-
-
 def rows_of(name: str, folder: Path, *options: str) -> dict[str, dict[str, Any]]:
     finished = bench(name, "--json", "--runs=1", f"--dir={folder}", *SMALL[name], *options)
     assert finished.returncode == 0, finished.stderr
@@ -98,7 +89,7 @@ def rows_of(name: str, folder: Path, *options: str) -> dict[str, dict[str, Any]]
 @pytest.mark.parametrize("name", SMALL)
 def test_a_benchmark_says_what_it_measured(name: str, tmp_path: Path) -> None:
     if name.startswith("cassandra"):
-        skip_without_java()
+        require_cassandra()
     rows = rows_of(name, tmp_path)
     assert rows.keys() >= PRINCIPAL[name]
     for row in rows.values():

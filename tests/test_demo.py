@@ -26,6 +26,7 @@ from scripts.demo_steps.processes import ProcessMesh
 from scripts.demo_steps.story import Story
 from scripts.demo_steps.tale import judge_content, judge_inventories
 from scripts.demo_steps.telling import Report, listed, spoken
+from tests.cassandra import require_cassandra
 from tests.lab import require_lab
 from tests.node.processes import clean_environment
 
@@ -103,10 +104,19 @@ def test_it_sees_all_of_it(tmp_path: Path) -> None:
     assert_nothing_left(tmp_path)
 
 
-@pytest.mark.parametrize(("options", "by"), [([], "namespaces"), (["--relays"], "processes")])
+@pytest.mark.parametrize(
+    ("options", "by"),
+    [
+        ([], "namespaces"),
+        (["--relays"], "processes"),
+        pytest.param(["--cassandra"], "processes", marks=pytest.mark.xdist_group("cassandra")),
+    ],
+)
 def test_it_sees_islands_meet(tmp_path: Path, options: list[str], by: str) -> None:
     if by == "namespaces":
         require_lab()
+    if "--cassandra" in options:
+        require_cassandra()
     status, out, err = run_demo(tmp_path, "--islands", *options, "--json")
     assert (status, err) == (0, "")
     document = json.loads(out)
