@@ -46,6 +46,13 @@ def test_servers_share_the_ring_evenly(tmp_path: Path) -> None:
     assert server(tmp_path, 1, count=1)["initial_token"] == "0"
 
 
+def test_any_server_comes_back_by_any_other(tmp_path: Path) -> None:
+    """Whichever of them were killed: one that hears of none of its seeds ends."""
+    for number in (1, 2, 3):
+        (provider,) = server(tmp_path, number, count=3)["seed_provider"]
+        assert provider["parameters"] == [{"seeds": "127.1.2.1,127.1.2.2,127.1.2.3"}]
+
+
 def test_what_is_acknowledged_is_synced(tmp_path: Path) -> None:
     assert server(tmp_path, 1, count=1)["commitlog_sync"] == "group"
 

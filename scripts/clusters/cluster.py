@@ -18,6 +18,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -73,14 +74,12 @@ class Cluster:
         jars = fetch()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "cluster.json").write_text(json.dumps(plan), encoding="utf-8")
-        seed, *others = self._servers(jars)
-        started = [seed] if self._start(seed) else []
-        # Before the others, which end when it does not answer them soon.
-        self._await_ready([seed])
-        started += [server for server in others if self._start(server)]
-        self._await_ready(others)
+        servers = self._servers(jars)
+        started = [server for server in servers if self._start(server)]
+        self._await_ready(servers)
+        self._await_acquainted(servers)
         if authenticate:
-            self._await_role(self._servers(jars))
+            self._await_role(servers)
         return bool(started)
 
     def start(self, number: int) -> None:
@@ -196,18 +195,29 @@ class Cluster:
                     )
                 time.sleep(_LOOK_S)
 
+    def _await_acquainted(self, servers: Sequence[Server]) -> None:
+        """Until each has heard of all others: before, a change of the schema counts as agreed on
+        by those who are not known yet."""
+        for server, other in permutations(servers, 2):
+            told = f"InetAddress /{other.address}:{STORAGE_PORT} is now UP"
+            failure = f"{server.address} does not hear of {other.address}"
+            self._await_told([server], told, failure)
+
     def _await_role(self, servers: Sequence[Server]) -> None:
         """Until one of them made the first role, of a new cluster: who logs in before is refused,
         and that is remembered for as long as passwords are."""
         done = self.folder / "role"
+        if not done.exists():
+            self._await_told(servers, _ROLE_MADE, "no server made the first role")
+            done.touch()
+
+    def _await_told(self, servers: Sequence[Server], text: str, failure: str) -> None:
+        """Until one of them says so in its log."""
         until_s = time.monotonic() + READY_S_MAX
-        while not done.exists():
-            if any(_ROLE_MADE in server.log.read_text(errors="replace") for server in servers):
-                done.touch()
-            elif time.monotonic() > until_s:
-                raise ClusterFailed("no server made the first role")
-            else:
-                time.sleep(_LOOK_S)
+        while not any(text in server.log.read_text(errors="replace") for server in servers):
+            if time.monotonic() > until_s:
+                raise ClusterFailed(failure)
+            time.sleep(_LOOK_S)
 
     def _end(self, number: int, how: signal.Signals) -> None:
         pid = self._pid(number)

@@ -129,7 +129,9 @@ class Server:
     def _settings(self) -> dict[str, Any]:
         # Tokens of equal distance; a server alone has the middle.
         token = (self.number - 1) * 2**64 // self.count - 2**63 if self.count > 1 else 0
-        seeds = [{"seeds": f"{self.network}.1"}]
+        # All of them, so that any of them comes back by any other: one that hears of no seed ends.
+        addresses = [f"{self.network}.{number}" for number in range(1, self.count + 1)]
+        seeds = [{"seeds": ",".join(addresses)}]
         seed_class = "org.apache.cassandra.locator.SimpleSeedProvider"
         return {
             "cluster_name": "meshbox",
