@@ -54,7 +54,12 @@ async def _mutate(chosen: argparse.Namespace) -> mutate.Figures:
 
 
 async def _cassandra(chosen: argparse.Namespace) -> cassandra.Figures:
-    options = cassandra.Options(seed=chosen.seed, seconds=chosen.seconds, folder=chosen.dir)
+    options = cassandra.Options(
+        seed=chosen.seed,
+        seconds=chosen.seconds,
+        freeze=not chosen.no_freeze,
+        folder=chosen.dir,
+    )
     return await cassandra.cassandra(options)
 
 
@@ -91,8 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--keep", action="store_true", help="leave the folder, to look into it")
     mutants = campaigns.add_parser("mutate", help="requests that no app would send")
     mutants.add_argument("--requests", type=int, default=100_000, help="how many (100,000)")
-    clusters = campaigns.add_parser("cassandra", help="a killed server, a stopped process")
+    clusters = campaigns.add_parser("cassandra", help="killed servers, a stopped process")
     clusters.add_argument("--seconds", type=float, default=30.0, help="of load (30)")
+    clusters.add_argument("--no-freeze", action="store_true", help="no process is stopped")
     for campaign in (clusters, crashes, mutants):
         campaign.add_argument("--seed", type=int, default=1, help="of all choices (1)")
         campaign.add_argument("--json", action="store_true", help="one document")

@@ -3,10 +3,12 @@
     writers ──▶ process A ─┐
             └─▶ process B ─┴─▶ three servers, three copies, quorums ──▶ the peer, by its cursor
 
-Writers store in the same logs by both processes at once. Meanwhile one server is killed, process A
-is stopped for longer than the feed's lag, in the middle of whatever it does, and the server comes
-back. In the end everything that was acknowledged must be readable, byte for byte, at both
-processes, and at the peer, which only ever asked for what was new to it.
+Writers store in the same logs by both processes at once. Meanwhile one server is killed, which
+must keep nobody from storing; process A is stopped for longer than the feed's lag, in the middle of
+whatever it does; another server is killed, so that there is no quorum and writers must be told to
+come later; and both come back, after which it must go on by itself. In the end everything that was
+acknowledged must be readable, byte for byte, at both processes, and at the peer, which only ever
+asked for what was new to it.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ import asyncio
 import base64
 import random
 import shutil
-import signal
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -31,24 +33,24 @@ from scripts.clusters.configuration import CQL_PORT
 from scripts.clusters.faults import ClusterFailed
 from scripts.tortures.faults import TortureFailed
 from scripts.tortures.node import Node
+from scripts.tortures.writers import TOPIC, Message, Writers
 
 SCHEMA: Final = "meshbox.torture.cassandra/1"
 
 SERVERS: Final = 3
-WRITERS: Final = 16
-LOGS: Final = 4
-TOPIC: Final = "torture"
 FROZEN_S: Final = 11.5
 """Seconds that a process is stopped: longer than the feed's lag of 10, and shorter than the 12 that
 it waits for an answer, since what it gives up then is not acknowledged."""
 EQUAL_S_MAX: Final = 60.0
 """Seconds until the peer has everything: usually less than one."""
+TOLD_S_MAX: Final = 60.0
+"""Seconds until writers are told of a lost quorum: the process waits for an answer for 12."""
+BACK_S_MAX: Final = 60.0
+"""Seconds until something is acknowledged again once there is a quorum: the driver tries servers
+that did not answer every 15."""
 _ANSWER_S_MAX: Final = 60.0
 _PAUSE_S: Final = 0.1
 _KEY_NAME: Final = "identity.key"
-
-Message = tuple[str, int]
-"""Author and number."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +58,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     seed: int
     seconds: float
-    """Of load, beside the time that a process is stopped."""
+    """Of load, beside the time that a process is stopped, or there is no quorum."""
+    freeze: bool
+    """Whether a process is stopped."""
     folder: Path
 
 
@@ -69,10 +73,16 @@ class Figures(msgspec.Struct):
     kills: int = 0
     freezes: int = 0
     acknowledged: int = 0
+    by_two: int = 0
+    """Those of them acknowledged while one server was dead."""
     refused: int = 0
     """Requests answered with 503, or not at all; the writer tried again."""
     gap_ms: int = 0
-    """The longest time in which nothing was acknowledged."""
+    """The longest time in which nothing was acknowledged, while there was a quorum."""
+    told_ms: int = 0
+    """From the death of the second server until a writer was answered 503."""
+    back_ms: int = 0
+    """From the moment in which one of the two took clients again until an acknowledgement."""
     caught_up_ms: int = 0
     """From the last acknowledgement until the peer had everything."""
     lost: int = 0
@@ -83,7 +93,7 @@ class Figures(msgspec.Struct):
     @property
     def is_clean(self) -> bool:
         """Whether everything is as promised."""
-        return self.acknowledged > 0 and not self.lost and not self.missed
+        return self.by_two > 0 and not self.lost and not self.missed
 
 
 async def cassandra(options: Options) -> Figures:
@@ -98,8 +108,14 @@ async def cassandra(options: Options) -> Figures:
         raise TortureFailed(f"Cassandra {error}") from error
     finally:
         await campaign.end()
-        await asyncio.to_thread(cluster.down)
+        await asyncio.to_thread(_end, cluster)
         shutil.rmtree(stage)
+
+
+def _end(cluster: Cluster) -> None:
+    """At once: what they hold goes, too."""
+    for number in range(1, SERVERS + 1):
+        cluster.kill(number)
 
 
 class _Campaign:
@@ -109,31 +125,25 @@ class _Campaign:
         self._cluster = cluster
         self._chance = random.Random(options.seed)
         self._figures = Figures(SCHEMA, options.seed)
-        self._acknowledged: dict[Message, bytes] = {}
-        self._next = dict.fromkeys((f"author {at}" for at in range(LOGS)), 0)
         self._nodes: list[Node] = []
-        self._loading = True
-        self._last_s = 0.0
 
     async def run(self) -> Figures:
         begun_s = time.monotonic()
         processes, peer = await self._start()
         timeout = aiohttp.ClientTimeout(total=_ANSWER_S_MAX)
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            self._last_s = time.monotonic()
-            writers = [
-                asyncio.create_task(self._write(session, processes, at)) for at in range(WRITERS)
-            ]
-            await self._disturb(processes[0])
-            self._loading = False
-            await asyncio.gather(*writers)
+            async with Writers(session, processes, seed=self._options.seed) as writers:
+                await self._disturb(writers, processes[0])
+                await writers.end()
             last_s = time.monotonic()
-            await self._await_equal(session, peer)
+            sent = writers.acknowledged
+            await self._await_equal(session, peer, sent)
             self._figures.caught_up_ms = round((time.monotonic() - last_s) * 1_000)
             for node in processes:
-                self._figures.lost += await self._lacking(session, node)
-            self._figures.missed = await self._lacking(session, peer)
-        self._figures.acknowledged = len(self._acknowledged)
+                self._figures.lost += await _lacking(session, node, sent)
+            self._figures.missed = await _lacking(session, peer, sent)
+        self._figures.acknowledged = len(sent)
+        self._figures.refused = writers.refused
         self._figures.seconds = round(time.monotonic() - begun_s, 1)
         return self._figures
 
@@ -165,94 +175,77 @@ class _Campaign:
             raise TortureFailed(f"{name} ended: {node.log_end()}")
         return node
 
-    async def _disturb(self, process: Node) -> None:
-        """Load alone, a server killed, a process stopped, the server back."""
+    async def _disturb(self, writers: Writers, process: Node) -> None:
+        """Load alone, a server killed, a process stopped, a second server killed, both back."""
         part_s = self._options.seconds / 4
         await asyncio.sleep(part_s)
-        victim = self._chance.randrange(SERVERS) + 1
-        await asyncio.to_thread(self._cluster.send, victim, signal.SIGKILL)
+        first, second = self._chance.sample(range(1, SERVERS + 1), 2)
+        await self._kill(first)
+        before = len(writers.acknowledged)
+        await asyncio.sleep(part_s)
+        if self._options.freeze:
+            process.freeze()
+            self._figures.freezes += 1
+            await asyncio.sleep(FROZEN_S)
+            process.thaw()
+        await asyncio.sleep(part_s)
+        await writers.acknowledgement(within_s=BACK_S_MAX)
+        self._figures.by_two = len(writers.acknowledged) - before
+        self._figures.gap_ms = writers.take_gap_ms()
+        await self._lose_quorum(writers, first, second)
+        writers.take_gap_ms()
+        await asyncio.sleep(part_s)
+        self._figures.gap_ms = max(self._figures.gap_ms, writers.take_gap_ms())
+
+    async def _lose_quorum(self, writers: Writers, first: int, second: int) -> None:
+        """Kills `second` beside `first`; returns when it went on, and both are back."""
+        await self._kill(second)
+        killed_s = time.monotonic()
+        await writers.refusal(within_s=TOLD_S_MAX)
+        self._figures.told_ms = round((time.monotonic() - killed_s) * 1_000)
+        await asyncio.to_thread(self._cluster.start, first)
+        quorum_s = time.monotonic()
+        await writers.acknowledgement(within_s=BACK_S_MAX)
+        self._figures.back_ms = round((time.monotonic() - quorum_s) * 1_000)
+        await asyncio.to_thread(self._cluster.start, second)
+
+    async def _kill(self, number: int) -> None:
+        await asyncio.to_thread(self._cluster.kill, number)
         self._figures.kills += 1
-        await asyncio.sleep(part_s)
-        process.freeze()
-        self._figures.freezes += 1
-        await asyncio.sleep(FROZEN_S)
-        process.thaw()
-        await asyncio.sleep(part_s)
-        await asyncio.to_thread(self._cluster.start, victim)
-        await asyncio.sleep(part_s)
 
-    async def _write(
-        self, session: aiohttp.ClientSession, processes: list[Node], writer: int
+    async def _await_equal(
+        self, session: aiohttp.ClientSession, peer: Node, sent: Mapping[Message, bytes]
     ) -> None:
-        """One message after another, each until it is acknowledged; every other writer at A."""
-        node = processes[writer % len(processes)]
-        chance = random.Random(f"{self._options.seed} {writer}")
-        while self._loading:
-            author, seq = self._place(chance)
-            data = chance.randbytes(chance.randrange(1, 2_000))
-            while not await self._store(session, node, (author, seq), data):
-                self._figures.refused += 1
-                await asyncio.sleep(_PAUSE_S)
-
-    def _place(self, chance: random.Random) -> Message:
-        """Half of them go where others write, too. The other half have a log of their own: what is
-        offered is all of a log, so only where nothing follows is what was missed missed for good.
-        """
-        if chance.random() < 0.5:
-            return f"alone {chance.getrandbits(64):x}", 0
-        author = chance.choice(list(self._next))
-        self._next[author] += 1
-        return author, self._next[author] - 1
-
-    async def _store(
-        self, session: aiohttp.ClientSession, node: Node, message: Message, data: bytes
-    ) -> bool:
-        author, seq = message
-        blob = base64.b64encode(data).decode()
-        body = {"blobs": {TOPIC: {author: {str(seq): blob}}}}
-        try:
-            async with session.post(f"{node.url}/blobs/store", json=body) as answer:
-                await answer.read()
-                if answer.status not in (201, 503):
-                    raise TortureFailed(f"{answer.status}: {await answer.text()}")
-                if answer.status != 201:
-                    return False
-        except (aiohttp.ClientError, TimeoutError):
-            return False
-        now_s = time.monotonic()
-        gap_ms = round((now_s - self._last_s) * 1_000)
-        self._figures.gap_ms = max(self._figures.gap_ms, gap_ms)
-        self._last_s = now_s
-        self._acknowledged[message] = data
-        return True
-
-    async def _await_equal(self, session: aiohttp.ClientSession, peer: Node) -> None:
         """Until the peer lacks nothing, or that took too long."""
         until_s = time.monotonic() + EQUAL_S_MAX
-        while time.monotonic() < until_s and await self._lacking(session, peer):  # noqa: ASYNC110
+        while time.monotonic() < until_s and await _lacking(session, peer, sent):  # noqa: ASYNC110
             await asyncio.sleep(_PAUSE_S)
 
-    async def _lacking(self, session: aiohttp.ClientSession, node: Node) -> int:
-        """How many of what was acknowledged a node does not give out as it was stored."""
-        held = await self._held(session, node)
-        return sum(held.get(message) != data for message, data in self._acknowledged.items())
 
-    async def _held(self, session: aiohttp.ClientSession, node: Node) -> dict[Message, bytes]:
-        held: dict[Message, bytes] = {}
-        heights: dict[str, int] = {}
-        while True:
-            body = {"topics": {TOPIC: heights}}
-            async with session.post(f"{node.url}/blobs/get", json=body) as answer:
-                if answer.status != 200:
-                    raise TortureFailed(f"{answer.status}: {await answer.text()}")
-                document = await answer.json()
-            new = {
-                (author, int(seq)): base64.b64decode(text)
-                for author, blobs in document["blobs_by_topic"][TOPIC]["blobs"].items()
-                for seq, text in blobs.items()
-            }
-            if not new.keys() - held.keys():
-                return held
-            held |= new
-            for author, seq in new:
-                heights[author] = max(heights.get(author, -1), seq)
+async def _lacking(
+    session: aiohttp.ClientSession, node: Node, sent: Mapping[Message, bytes]
+) -> int:
+    """How many of what was acknowledged a node does not give out as it was stored."""
+    held = await _held(session, node)
+    return sum(held.get(message) != data for message, data in sent.items())
+
+
+async def _held(session: aiohttp.ClientSession, node: Node) -> dict[Message, bytes]:
+    held: dict[Message, bytes] = {}
+    heights: dict[str, int] = {}
+    while True:
+        body = {"topics": {TOPIC: heights}}
+        async with session.post(f"{node.url}/blobs/get", json=body) as answer:
+            if answer.status != 200:
+                raise TortureFailed(f"{answer.status}: {await answer.text()}")
+            document = await answer.json()
+        new = {
+            (author, int(seq)): base64.b64decode(text)
+            for author, blobs in document["blobs_by_topic"][TOPIC]["blobs"].items()
+            for seq, text in blobs.items()
+        }
+        if not new.keys() - held.keys():
+            return held
+        held |= new
+        for author, seq in new:
+            heights[author] = max(heights.get(author, -1), seq)
