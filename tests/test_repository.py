@@ -37,7 +37,6 @@ SLEEPERS = [
 STRAIGHT_RUNS = {
     "meshbox/node/node.py:_start": "the order of all parts, which is its idea",
     "meshbox/node/shared_store.py:open_shared": "what is looked at before a key is claimed",
-    "meshbox/storage/cassandra/writer.py:_write": "a round, step by step",
     "meshbox/storage/embedded/opening.py:open_database": "in the one order that is safe",
     "meshbox/sync/service.py:__init__": "every part named once, and put in its place",
 }

@@ -43,12 +43,15 @@ from meshbox.storage.cassandra.address import (
 )
 from meshbox.storage.cassandra.connection import Connection
 from meshbox.storage.cassandra.faults import LoginRefused, fault_of
+from meshbox.storage.cassandra.known import KnownLog
 from meshbox.storage.cassandra.listing import ALL, Listing
 from meshbox.storage.cassandra.lives import blob_s
 from meshbox.storage.cassandra.merging import Row, hold, merge
-from meshbox.storage.cassandra.positions import UNITS_PER_MS, Positions, ms_of
+from meshbox.storage.cassandra.planning import LogChange
+from meshbox.storage.cassandra.positions import UNITS_PER_MS, Positions, ms_of, position_of
 from meshbox.storage.cassandra.schema import create_tables
 from meshbox.storage.cassandra.statements import Statements
+from meshbox.storage.cassandra.stepping import STEPS_MAX, known_after, next_row
 from meshbox.storage.cassandra.store import CassandraStore
 from meshbox.storage.interface import MailboxStore, Outcome
 from meshbox.storage.leases import Leases
@@ -154,6 +157,27 @@ def test_what_comes_again_has_not_expired() -> None:
         [Row((1, b"w"), expired, whole=True, includes=frozenset()), row(2, again)], lag=0
     )
     assert merged.expired.opaque == SeqRanges([(0, 3), (4, 9)])
+
+
+def test_what_a_process_wrote_is_what_its_rows_make() -> None:
+    """Steps, and a whole row after so many of them, which names those within the lag."""
+    lag_ms = 20
+    known: KnownLog | None = None
+    written: list[Row] = []
+    record = LogRecord(LOG, 0)
+    for seq in range(STEPS_MAX + 2):
+        run = Run(2 * seq, 2 * seq + 1, 100, BlobClass.VERIFIED, 5, 5)
+        after = record._replace(runs=(*record.runs, run), last_bucket=100)
+        change = LogChange(record, after, added=[run])
+        new = next_row(change, known, (position_of(1 + seq), b"w"), lag_ms=lag_ms)
+        known = known_after(change, new, known, read_ms=0)
+        written.append(new)
+        record = known.record
+        assert merge(written, lag=position_of(lag_ms)) == record
+    assert [new.whole for new in written] == [False] * STEPS_MAX + [True, False]
+    assert written[-2].includes == {new.id for new in written[-2 - lag_ms : -2]}
+    assert known is not None
+    assert known.steps == 1
 
 
 @given(st.integers(0, 10**5), st.integers(0, 10**13))

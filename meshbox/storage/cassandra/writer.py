@@ -20,10 +20,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from meshbox.core.errors import MeshboxError, StoreBusy, StoreFailed
 from meshbox.core.ids import LogId, LogKey
@@ -34,15 +34,13 @@ from meshbox.storage.cassandra.counting import CONFLICTS
 from meshbox.storage.cassandra.feed import FeedRow
 from meshbox.storage.cassandra.known import KnownLog
 from meshbox.storage.cassandra.lives import blob_s
-from meshbox.storage.cassandra.merging import Row, step_of
+from meshbox.storage.cassandra.merging import Row
 from meshbox.storage.cassandra.parts import Parts
 from meshbox.storage.cassandra.planning import GroupPlan, HeldBlob, LogChange, Place
 from meshbox.storage.cassandra.positions import ms_of, position_of
 from meshbox.storage.cassandra.rows import values_of
+from meshbox.storage.cassandra.stepping import known_after, next_row
 from meshbox.storage.interface import Note, Outcome, PeerCursor, PeerRefill
-
-STEPS_MAX: Final = 64
-"""Steps after which the whole record is written, and what it includes is dropped."""
 
 
 class PreparedDeposit(NamedTuple):
@@ -182,7 +180,7 @@ class Writer:
         *,
         read_ms: int,
     ) -> None:
-        """Writes a round, anew until a quorum has it soon enough; `read_ms`: when it began."""
+        """Writes a round, all of it; `read_ms`: when it began."""
         parts = self._parts
         stamped = self._stamp(changes)
         await asyncio.gather(
@@ -194,38 +192,53 @@ class Writer:
                 if change.before is None or change.after.last_bucket > change.before.last_bucket
             ),
         )
-        written = dict(known)
-        first_stamped = stamped
-        while True:
-            rows = {
-                key: _row(change, written[key], (stamped[key], parts.process), parts.lag_ms)
-                for key, change in changes.items()
-            }
-            self._check_complete(rows, known)
-            await asyncio.gather(*(self._write_row(key, row) for key, row in rows.items()))
-            for key, row in rows.items():
-                written[key] = _known(changes[key], row, written[key], read_ms=read_ms)
-            oldest_ms = ms_of(min(stamped.values()))
-            if not parts.lag_ms or parts.time.now_ms() - oldest_ms <= parts.lag_ms // 2:
-                break
-            stamped = self._stamp(changes)
-            await parts.feed.write(_feed_rows(changes, stamped))
+        written = await self._write_rows(changes, known, stamped, read_ms=read_ms)
         # Not before the rows that no longer list them are there.
         await asyncio.gather(
             *(
-                parts.blobs.drop(key, change.gone, position=first_stamped[key])
+                parts.blobs.drop(key, change.gone, position=stamped[key])
                 for key, change in changes.items()
                 if change.pushed
             )
         )
         for key, change in changes.items():
-            log = written[key]
-            assert log is not None, "it was just written"
-            parts.known.put(key, log)
+            parts.known.put(key, written[key])
             parts.counts.moved(change.before, change.after)
             if change.before is None:
                 parts.topics.note_own(change.after.log, key)
         self._on_written()
+
+    async def _write_rows(
+        self,
+        changes: dict[LogKey, LogChange],
+        known: dict[LogKey, KnownLog | None],
+        stamped: dict[LogKey, int],
+        *,
+        read_ms: int,
+    ) -> dict[LogKey, KnownLog]:
+        """Writes the logs' rows, stamped anew, in the feed as well, until a quorum has them soon
+        enough; what is known of the logs then."""
+        parts = self._parts
+        before: Mapping[LogKey, KnownLog | None] = known
+        while True:
+            rows = {
+                key: next_row(
+                    change, before[key], (stamped[key], parts.process), lag_ms=parts.lag_ms
+                )
+                for key, change in changes.items()
+            }
+            self._check_complete(rows, known)
+            await asyncio.gather(*(self._write_row(key, row) for key, row in rows.items()))
+            written = {
+                key: known_after(changes[key], row, before[key], read_ms=read_ms)
+                for key, row in rows.items()
+            }
+            oldest_ms = ms_of(min(stamped.values()))
+            if not parts.lag_ms or parts.time.now_ms() - oldest_ms <= parts.lag_ms // 2:
+                return written
+            before = written
+            stamped = self._stamp(changes)
+            await parts.feed.write(_feed_rows(changes, stamped))
 
     def _check_complete(
         self, rows: dict[LogKey, Row], known: dict[LogKey, KnownLog | None]
@@ -259,27 +272,6 @@ class Writer:
             bound = row.id[0] - position_of(self._parts.lag_ms)
             batch.append((statements.drop_seen, (bound // 1_024, key, bound)))
         await self._parts.connection.batch(batch)
-
-
-def _row(change: LogChange, known: KnownLog | None, row_id: tuple[int, bytes], lag_ms: int) -> Row:
-    if not change.whole and (known is None or known.steps < STEPS_MAX):
-        step = step_of(change.after.log, row_id[0], change.added)
-        return Row(row_id, step, whole=False, includes=frozenset())
-    since = row_id[0] - position_of(lag_ms)
-    includes = frozenset(other for other in known.rows if other[0] >= since) if known else ()
-    record = change.after._replace(change=row_id[0])
-    return Row(row_id, record, whole=True, includes=frozenset(includes))
-
-
-def _known(change: LogChange, row: Row, known: KnownLog | None, *, read_ms: int) -> KnownLog:
-    """What is known of a log that this process just wrote of."""
-    record = change.after._replace(change=max(row.id[0], known.record.change if known else 0))
-    before = known.rows if known else ()
-    read_ms = known.read_ms if known else read_ms
-    if row.whole:
-        kept = (row.id, *row.includes)
-        return KnownLog(record, tuple(sorted(kept)), row.id[0], read_ms)
-    return KnownLog(record, (*before, row.id), known.whole_at if known else 0, read_ms)
 
 
 def _feed_rows(changes: dict[LogKey, LogChange], stamped: dict[LogKey, int]) -> list[FeedRow]:
