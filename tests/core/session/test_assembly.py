@@ -76,6 +76,7 @@ def test_who_trickles_loses_its_turn_to_those_that_wait() -> None:
     assert quick.sides[1].session.lag == 1
     passed_ms = 0
     while slow.sides[1].finished is None:
+        assert passed_ms < 3 * PARTS_TURN_MS
         for pair in (slow, quick):
             pair.tick(TICK_MS)
         quick.run()
