@@ -10,6 +10,7 @@ from meshbox.cli.output import ago, columns, print_json, print_lines, size
 from meshbox.cli.running_node import Admin, DataDir, Json, RemoteError, ask
 
 _OPENING: Final = "opening"
+_STANDBY: Final = "standby"
 _STORE_WARNING: Final = "nothing is stored: "
 """What node/journal.py warns with of a store."""
 
@@ -97,6 +98,8 @@ def _peer(peer: dict[str, Any], now_ms: int) -> str:
 
 
 def _mailbox(box: dict[str, Any], now_ms: int) -> str:
+    if box["state"] == _STANDBY:
+        return f"{box['url']}  standby: another process of this mailbox has it"
     why = "".join(f", {box[key]}" for key in ("reason", "detail") if box[key])
     progress = ago(box["last_progress_ms"], now_ms)
     return f"{box['url']}  {box['state']}{why}, last progress {progress}"
