@@ -209,3 +209,33 @@ def test_what_waits_is_told_after_its_time_from_when_it_was_first_seen() -> None
     assert relays.begin(b"later") == b"c"
     assert relays.held is None
     assert not relays.tick(9_000)
+
+
+def test_what_is_fresh_waits_as_well_where_others_brought_it() -> None:
+    relays, ledger = relaying()
+    offered_in_vain(relays, RELAYS_VAIN)
+    brought, deposited = LogRecord(log_of(0), 1), LogRecord(log_of(1), 1)
+    ledger.answered(NodeId("b" * 43), log_of(0), gained=SeqRanges.single(0), now_ms=0)
+    assert relays.fresh([brought, deposited]) == [deposited]
+    assert relays.fresh([brought]) == [brought], "once; the feed had it meanwhile"
+
+
+def test_where_nothing_is_left_out_nothing_is_held_back() -> None:
+    relays, _ = relaying()
+    offered_in_vain(relays, RELAYS_VAIN)
+    relays.moved(deposited=True)
+    record = LogRecord(log_of(0), 1)
+    assert relays.sift([record], after=b"c") == ([record], False)
+    assert relays.held is None
+    assert relays.sift([record], after=b"c") == ([record], False), "a page is sifted once"
+
+
+def test_what_is_held_back_first_is_where_it_begins_again() -> None:
+    relays, ledger = relaying()
+    offered_in_vain(relays, RELAYS_VAIN)
+    for number, after in enumerate((b"c", b"d")):
+        ledger.answered(NodeId("b" * 43), log_of(number), gained=SeqRanges.single(0), now_ms=0)
+        relays.moved(deposited=True)
+        assert relays.begin(after) == after
+        assert relays.sift([LogRecord(log_of(number), 1)], after=after) == ([], False)
+    assert relays.held == b"c"

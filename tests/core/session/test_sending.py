@@ -527,3 +527,36 @@ def test_who_wants_something_of_it_is_told_at_once_from_then_on() -> None:
 def test_a_want_of_a_page_that_is_not_open_is_a_breach() -> None:
     with pytest.raises(FrameUnexpected):
         at_end().sender.wanted(1)
+
+
+def test_a_window_that_is_full_of_much_lets_what_is_new_go_ahead_at_once() -> None:
+    sending = at_end()
+    for page in range(PAGES_UNSETTLED_MAX):
+        sending.move()
+        last = page == PAGES_UNSETTLED_MAX - 1
+        blobs = FRESH_SEQS_MAX if last else 1
+        sending.read(record(page, blobs=blobs), cursor=b"%d" % page, view=20 + page)
+    assert sending.state() is SendingState.FULL
+    (ahead,) = sending.asked()
+    assert isinstance(ahead, AwaitChange)
+    assert (ahead.change, ahead.fresh) == (20 + PAGES_UNSETTLED_MAX - 1, True)
+    sending.do(sending.sender.feed_moved(ahead, deposited=True))
+    assert sending.read().after == b"%d" % (PAGES_UNSETTLED_MAX - 1)
+
+
+def test_a_change_is_awaited_once() -> None:
+    sending = at_end()
+    sending.do(sending.sender.asked_for(AskLogs((log_of(0).key,))))
+    sending.read_logs(record(0))
+    sending.read()
+    assert len([each for each in sending.asked() if isinstance(each, AwaitChange)]) == 1
+
+
+def test_while_something_is_held_back_a_page_without_news_is_not_sent() -> None:
+    sending = in_vain()
+    sending.ledger.answered(BRINGER, log_of(50), gained=SeqRanges.of(0, 1), now_ms=0)
+    sending.sent()
+    sending.move(deposited=True)
+    sending.read(record(50), cursor=b"middle", view=30, more=True)
+    assert sending.offered() == []
+    assert sending.read(record(51), cursor=b"later", view=31).after == b"%d" % RELAYS_VAIN

@@ -350,3 +350,26 @@ def test_a_large_blob_waits_for_what_goes_before_it_in_its_log() -> None:
     serving.want(0, 0, 1)
     order = [(place, seq) for place, seq, _, _ in parts_of(serving.write())]
     assert order[FRAMES_UNSENT_MAX:] == [(0, 0), *[(0, 1)] * 3]
+
+
+def test_what_was_read_of_a_log_after_a_large_blob_of_it_follows_that() -> None:
+    """Also where it was asked for apart, and read together."""
+    serving = Serving({(0, 0): LARGE_BYTES, (0, 1): 5, (1, 0): 6})
+    serving.want(1, 0)
+    serving.want(0, 0)
+    serving.want(0, 1)
+    order = [(place, seq) for place, seq, _, _ in parts_of(serving.write())]
+    assert order == [(1, 0), *[(0, 0)] * 3, (0, 1)]
+    assert serving.server.blobs_out == 3
+
+
+def test_each_answer_that_was_written_makes_room_for_one() -> None:
+    half = FRAME_BYTES_MAX // 2 + 1
+    serving = Serving({(0, seq): half for seq in range(9)})
+    serving.want(0, *range(9))
+    serving.answer()
+    for _ in range(4):
+        serving.sent.pop(0)
+        serving.do(serving.server.sent())
+        serving.answer()
+        assert len(serving.sent) == FRAMES_UNSENT_MAX
