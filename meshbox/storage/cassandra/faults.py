@@ -11,7 +11,7 @@ from cassandra.protocol import ErrorMessage, OverloadedErrorMessage, ProtocolExc
 
 from meshbox.core.errors import StoreBusy, StoreFailed, StoreRefused, StoreUnprepared
 
-_AGAIN: Final = "is a quorum of its servers up? It is tried again by itself"
+_AGAIN: Final = "is a quorum of its servers up? A running node tries again by itself"
 _NAMES_HINT: Final = "look at the names in `store`, and at DNS"
 _TLS_HINT: Final = (
     "did an authority of cassandra_ca sign each server's certificate, for the address that "
