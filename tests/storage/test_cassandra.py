@@ -43,6 +43,7 @@ from meshbox.storage.cassandra.address import (
 )
 from meshbox.storage.cassandra.connection import Connection
 from meshbox.storage.cassandra.faults import LoginRefused, fault_of
+from meshbox.storage.cassandra.feed_counter import FeedCounter
 from meshbox.storage.cassandra.known import KnownLog
 from meshbox.storage.cassandra.listing import ALL, Listing
 from meshbox.storage.cassandra.lives import blob_s
@@ -89,6 +90,21 @@ def test_what_another_process_gave_is_passed() -> None:
     positions.hear(1)
     assert positions.last > before, "whoever waits is to look again"
     assert positions.next(0) > 5 * UNITS_PER_MS
+
+
+async def test_all_whose_news_were_behind_are_woken_together() -> None:
+    positions = Positions(0)
+    counter = FeedCounter(positions)
+    before = counter.value
+    for _ in range(3):
+        counter.move_soon()
+    await counter.moved()
+    assert counter.value == before + 1
+    at = positions.next(1_000)
+    counter.move()
+    assert counter.value == at
+    counter.move_soon()
+    counter.close()
 
 
 runs = st.builds(

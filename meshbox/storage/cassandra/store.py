@@ -25,6 +25,7 @@ from meshbox.core.retention import Retention, bucket_of
 from meshbox.storage.cassandra.address import Access
 from meshbox.storage.cassandra.counting import RELAYED
 from meshbox.storage.cassandra.feed import FeedReader
+from meshbox.storage.cassandra.feed_counter import FeedCounter
 from meshbox.storage.cassandra.following import Following
 from meshbox.storage.cassandra.leasing import KeyspaceLeases
 from meshbox.storage.cassandra.listing import ALL
@@ -62,9 +63,6 @@ from meshbox.storage.openings import Log
 FEED_LAG_MS: Final = 10_000
 """Milliseconds: what is older in the feed could be read by everybody (feed.py)."""
 
-BEHIND_S: Final = 0.1
-"""Seconds after which news are read again that told of what could not be read yet."""
-
 CLOSE_S_MAX: Final = 1.0
 """Seconds that closing waits for the servers: a clean stop takes 5 in all."""
 
@@ -82,19 +80,18 @@ class CassandraStore:
         self._log = log
         self._epoch = epoch
         self._mint = CursorMint(cursor_key, Epochs(epoch))
-        self._writer = Writer(parts, on_written=self._note_moved)
+        self._counter = FeedCounter(parts.positions)
+        self._writer = Writer(parts, on_written=self._counter.move)
         reader = FeedReader(parts.connection, parts.statements)
         self._pages = FeedPages(reader, parts.known, parts.time, lag_ms=parts.lag_ms)
         self._refills = Refills(parts.connection, parts.statements, parts.time, parts.positions)
         self._pending = Pending()
-        self._change = parts.positions.last
-        self._moved = asyncio.Event()
-        self._again: asyncio.TimerHandle | None = None
-        """For all whose pages were behind."""
         self._closed = asyncio.Event()
         self._counted: Statistics | None = None
         self._watch = Watch(parts.connection, parts.statements, node_id=node_id, epoch=epoch)
-        self._following = Following(parts, reader, self._watch, on_moved=self._note_moved, log=log)
+        self._following = Following(
+            parts, reader, self._watch, on_moved=self._counter.move, log=log
+        )
 
     @classmethod
     async def open(
@@ -144,12 +141,12 @@ class CassandraStore:
     def change(self) -> int:
         """The feed's counter, as far as this process knows: it moves whenever something more can be
         read, also where that is older than what could be read before."""
-        return self._change
+        return self._counter.value
 
     @property
     def durable_change(self) -> int:
         """The same: what is not written shows nowhere."""
-        return self._change
+        return self._counter.value
 
     @property
     def deposited_change(self) -> int:
@@ -282,8 +279,8 @@ class CassandraStore:
             place = Place(cursor.change, cursor.view)
         view = self.change
         page = await self._pages.read(place, view=view, logs_max=logs_max, runs_max=runs_max)
-        if page.is_behind and self._again is None:
-            self._again = asyncio.get_running_loop().call_later(BEHIND_S, self._look_again)
+        if page.is_behind:
+            self._counter.move_soon()
         minted = self._mint.mint(change=page.place.settled, view=page.place.shown)
         return FeedPage(page.records, minted, view, page.more)
 
@@ -304,7 +301,7 @@ class CassandraStore:
         """Returns `durable_change` as soon as it is above `change`."""
         while self.durable_change <= change:
             self._check_open()
-            await self._moved.wait()
+            await self._counter.moved()
         self._check_open()
         return self.durable_change
 
@@ -371,7 +368,7 @@ class CassandraStore:
         await ownership.note_swept(through)
         time.note_swept(through)
         self._parts.positions.next(self.now_ms())
-        self._note_moved()
+        self._counter.move()
         return SweepSlice(sum(h.blobs for h in gone), sum(h.bytes for h in gone), more=False)
 
     def count_relayed(self, blobs: int) -> None:
@@ -394,8 +391,7 @@ class CassandraStore:
     async def close(self) -> None:
         """Waits for what is being committed, and lets go of the servers."""
         self._closed.set()
-        if self._again is not None:
-            self._again.cancel()
+        self._counter.close()
         await self._following.close()
         try:
             async with asyncio.timeout(CLOSE_S_MAX):
@@ -404,7 +400,7 @@ class CassandraStore:
         except (MeshboxError, TimeoutError) as error:
             # What waited was not acknowledged, and nothing is decided by the counts.
             self._log("store.failed", reason=StoreFailed.code, detail=f"while closing: {error}")
-        self._note_moved()
+        self._counter.move()
         self._refills.grown.set()
         await self._parts.connection.close()
 
@@ -418,17 +414,6 @@ class CassandraStore:
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise _closed()
-
-    def _look_again(self) -> None:
-        self._again = None
-        self._note_moved()
-
-    def _note_moved(self) -> None:
-        # A position is given before what it is of can be read, and to others meanwhile: the highest
-        # alone would not move when that one can be.
-        self._change = max(self._change + 1, self._parts.positions.last)
-        self._moved.set()
-        self._moved = asyncio.Event()
 
 
 def _closed() -> StoreFailed:
