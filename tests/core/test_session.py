@@ -857,3 +857,25 @@ def test_a_log_that_another_peer_was_asked_for_is_looked_at_again_when_the_ledge
     (again,) = side.session.wake()
     assert isinstance(again, ReadRecords)
     assert again.logs == (log_of(0),)
+
+
+def test_without_a_detail_an_end_says_its_reason_alone() -> None:
+    _, side = opened()
+    assert side.session.close("node.stopping") == [
+        Send(End("node.stopping", "")),
+        Finish("node.stopping", ""),
+    ]
+
+
+def test_what_is_offered_and_what_is_gone_are_heard_when_they_come() -> None:
+    pair, side = opened()
+    side.do(side.session.receive(offer(), now_ms=5_000))
+    assert side.session.progress_ms == 5_000
+    pair.now_ms = 5_000
+    pair.answer_all(side)
+    gone = Gone(NEXT_PAGE, (PageRanges(0, SeqRanges.single(0)),))
+    side.do(side.session.receive(gone, now_ms=6_000))
+    side.do(side.session.tick(now_ms=6_000 + WANT_STALL_MS))
+    assert side.finished is None
+    side.do(side.session.tick(now_ms=6_001 + WANT_STALL_MS))
+    assert side.finished == "peer.stalled"

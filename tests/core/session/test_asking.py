@@ -8,6 +8,7 @@ from meshbox.core.ranges import EMPTY, SeqRanges
 from meshbox.core.session.asking import Asker, want_frames
 from meshbox.core.session.frames import Begun, OfferedLog, OfferedRun, Offers, PageRanges, Want
 from meshbox.core.session.lanes import Lane
+from meshbox.core.session.pacing import SAMPLE_BYTES
 from meshbox.core.session.pages import OpenPage, OpenPages
 from meshbox.core.wants import WantLedger
 
@@ -40,6 +41,10 @@ class Asking:
             page.logs[at].lane = self.asker.lane(page, page.logs[at], SeqRanges.of(0, blobs))
             page.set_open(page.logs[at], SeqRanges.of(0, blobs), first=True)
         return page
+
+    def declare_of_other(self, log: int, blobs: int) -> None:
+        """Another peer offers as much of a log."""
+        self.ledger.declare(OTHER, log_of(log), SeqRanges.of(0, blobs), now_ms=0)
 
 
 def test_a_log_is_asked_for_from_its_lowest_number_on_as_far_as_it_may() -> None:
@@ -83,7 +88,7 @@ def test_what_comes_by_one_page_makes_the_others_stale() -> None:
 
 def test_a_stale_log_that_another_peer_is_asked_for_is_read_again() -> None:
     asking = Asking()
-    asking.ledger.declare(OTHER, log_of(0), SeqRanges.of(0, 2), now_ms=0)
+    asking.declare_of_other(0, 2)
     assert asking.ledger.claim(OTHER, log_of(0), now_ms=0)
     page = asking.offer(1, (0, 2, 1))
     assert asking.asker.ask(page, 0, now_ms=0) == EMPTY
@@ -91,6 +96,9 @@ def test_a_stale_log_that_another_peer_is_asked_for_is_read_again() -> None:
     assert asking.asker.to_read(page) == set()
     page.logs[0].stale = True
     assert asking.asker.to_read(page) == {0}
+    asking.ledger.release(OTHER, log_of(0))
+    assert asking.asker.ask(page, 0, now_ms=0) == SeqRanges.of(0, 2)
+    assert page.denied == set()
 
 
 def test_what_was_read_before_something_was_stored_is_read_again() -> None:
@@ -116,6 +124,7 @@ def test_what_the_line_takes_is_shared_by_the_logs_of_a_page() -> None:
     page.set_open(page.logs[0], SeqRanges.single(2))
     assert asking.asker.to_read(page) == {1}, "the lowest that there is room for"
     assert asking.asker.ask(page, 1, now_ms=0).count == 2
+    assert page.short == {2}
 
 
 def test_a_large_blob_is_asked_for_with_a_turn_which_ends_with_it() -> None:
@@ -154,3 +163,41 @@ def test_wants_are_split_into_frames_each_with_what_is_begun_of_its_logs() -> No
     assert list(want_frames(7, [], [], 500)) == []
     whole = [PageRanges(0, odd(WANT_RANGES_MAX)), PageRanges(1, odd(WANT_RANGES_MAX))]
     assert [len(frame.logs) for frame in want_frames(7, whole, [], 0)] == [1, 1]
+
+
+def test_what_there_is_no_room_for_is_left_to_other_peers() -> None:
+    asking = Asking()
+    flight_bytes = asking.asker.flight.bytes
+    page = asking.offer(1, *((log, 1, flight_bytes) for log in range(2)))
+    for at in range(2):
+        asking.asker.ask(page, at, now_ms=0)
+    assert page.short == {1}
+    asking.declare_of_other(1, 1)
+    assert asking.ledger.claim(OTHER, log_of(1), now_ms=0)
+
+
+def test_others_may_have_a_log_as_soon_as_nothing_of_it_is_in_flight() -> None:
+    asking = Asking()
+    page = asking.offer(1, (0, 2, 1))
+    asking.asker.ask(page, 0, now_ms=0)
+    asking.declare_of_other(0, 2)
+    asking.asker.declare(log_of(0), now_ms=0)
+    assert not asking.ledger.claim(OTHER, log_of(0), now_ms=0)
+    page.logs[0].asked = EMPTY
+    asking.asker.declare(log_of(0), now_ms=0)
+    assert asking.ledger.claim(OTHER, log_of(0), now_ms=0)
+
+
+def test_the_line_is_measured_while_anything_is_waited_for() -> None:
+    asking = Asking()
+    flight = asking.asker.flight
+    page = asking.offer(1, (0, 1, 1), (1, 1, 1))
+    for at in range(2):
+        asking.asker.ask(page, at, now_ms=0)
+    first_bytes = flight.bytes
+    asking.asker.free(page.logs[0], 1)
+    flight.came(SAMPLE_BYTES, now_ms=250)
+    assert flight.bytes == 2 * first_bytes
+    asking.asker.free(page.logs[1], 1)
+    flight.came(SAMPLE_BYTES, now_ms=500)
+    assert flight.bytes == 2 * first_bytes, "nothing was asked for"

@@ -6,7 +6,14 @@ import pytest
 
 from meshbox.core.errors import BlobCorrupt, BlobUnasked
 from meshbox.core.ids import BlobClass, LogId, Namespace, NodeId, parse_author, parse_topic
-from meshbox.core.limits import BLOB_BYTES_MAX, FRAME_BYTES_MAX, MIB, PARTS_BYTES_MAX, PARTS_TURN_MS
+from meshbox.core.limits import (
+    BEGINNINGS_MAX,
+    BLOB_BYTES_MAX,
+    FRAME_BYTES_MAX,
+    MIB,
+    PARTS_BYTES_MAX,
+    PARTS_TURN_MS,
+)
 from meshbox.core.ranges import SeqRanges
 from meshbox.core.session.assembly import Assembly, Unfinished, content_hash
 from meshbox.core.session.beginnings import Beginnings
@@ -266,7 +273,8 @@ def test_what_two_brought_and_does_not_fit_is_asked_for_anew_and_they_go_on_alon
         alone.add(piece(50, 200), log_of(0), now_ms=7)
 
 
-def test_no_more_is_named_than_may_come_in_parts() -> None:
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_no_more_is_named_than_may_come_in_parts(*, goes_on: bool) -> None:
     beginnings = Beginnings()
     half = FRAME_BYTES_MAX // 2
     for seq in range(3):
@@ -277,7 +285,8 @@ def test_no_more_is_named_than_may_come_in_parts() -> None:
     named = assembly.named(0, log_of(0), SeqRanges.of(0, 3))
     assert [begun.seq for begun in named] == [0, 1]
     data = bytes([0]) * (half + 1)
-    assert assembly.add(piece(half, half + 1, data=data), log_of(0), now_ms=7) == data
+    rest = piece(half if goes_on else 0, half + 1, data=data)
+    assert assembly.add(rest, log_of(0), now_ms=7) == data
     assert [begun.seq for begun in assembly.named(0, log_of(0), SeqRanges.of(2, 3))] == [2]
 
 
@@ -288,10 +297,10 @@ def test_a_blob_that_was_begun_may_come_in_one_piece() -> None:
 
 
 def test_who_goes_on_does_so_from_where_it_was_told_though_others_went_further() -> None:
-    beginnings = begun_by(ANN)
+    beginnings = Beginnings()
     ann, ben = assembly_of(ANN, beginnings), assembly_of(BEN, beginnings)
-    for assembly in (ann, ben):
-        assembly.named(0, log_of(0), SeqRanges.single(0))
+    assert ann.add(piece(0, 50), log_of(0), now_ms=7) is Unfinished.MORE
+    ben.named(0, log_of(0), SeqRanges.single(0))
     assert ann.add(piece(50, 100), log_of(0), now_ms=7) is Unfinished.MORE
     assert ben.add(piece(50, 100), log_of(0), now_ms=7) is Unfinished.MORE
     assert ben.add(piece(100, 200), log_of(0), now_ms=7) == PHOTO
@@ -302,3 +311,14 @@ def test_a_blob_larger_than_offered_takes_a_turn_of_its_size() -> None:
     part = piece(0, 50)._replace(size_bytes=FRAME_BYTES_MAX + 1)
     assert Assembly(turn, turns, Beginnings()).add(part, log_of(0), now_ms=7) is Unfinished.MORE
     assert (turn.bytes, turn.since_ms) == (FRAME_BYTES_MAX + 1, 7)
+
+
+def test_no_more_is_named_than_is_kept() -> None:
+    beginnings = Beginnings()
+    for seq in range(BEGINNINGS_MAX):
+        assembly_of(ANN, beginnings).add(piece(0, 1, seq=seq), log_of(0), now_ms=7)
+    assembly = assembly_of(BEN, beginnings)
+    all_of_it = SeqRanges.of(0, BEGINNINGS_MAX + 1)
+    assert len(assembly.named(0, log_of(0), all_of_it)) == BEGINNINGS_MAX
+    assembly_of(ANN, beginnings).add(piece(0, 1, seq=BEGINNINGS_MAX), log_of(0), now_ms=7)
+    assert assembly.named(0, log_of(0), SeqRanges.single(BEGINNINGS_MAX)) == []

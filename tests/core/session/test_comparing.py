@@ -118,8 +118,9 @@ def test_what_is_not_to_be_compared_is_listed() -> None:
 )
 def test_other_symbols_than_those_asked_for_are_refused(sketch: Sketch) -> None:
     comparison = Comparison(KEY)
-    with pytest.raises(FrameUnexpected):
-        comparison.sketched(sketch._replace(first=0, symbols=symbols(0, 16)))
+    for early in (symbols(0, 16), b""):
+        with pytest.raises(FrameUnexpected):
+            comparison.sketched(sketch._replace(first=0, symbols=early))
     comparison.start()
     with pytest.raises(FrameUnexpected):
         comparison.sketched(sketch)

@@ -10,8 +10,10 @@ from meshbox.core.errors import BlobUnasked, PeerStalled, PromiseBroken
 from meshbox.core.ids import BlobClass, LogId, Namespace, node_id_of, parse_author, parse_topic
 from meshbox.core.inventory import LogDraft, LogRecord
 from meshbox.core.limits import (
+    FILLING_GAIN_MS,
     FRAME_BYTES_MAX,
     GONE_PROMISES_MAX,
+    WANT_BYTES_MAX,
     WANT_PATIENCE_MS,
     WANT_SEQS_LOG_MAX,
     WANT_STALL_MS,
@@ -19,7 +21,7 @@ from meshbox.core.limits import (
 from meshbox.core.ranges import EMPTY, SeqRanges
 from meshbox.core.retention import bucket_of
 from meshbox.core.session.assembly import content_hash
-from meshbox.core.session.beginnings import Beginnings
+from meshbox.core.session.beginnings import Beginning, Beginnings
 from meshbox.core.session.effects import (
     Commit,
     Committed,
@@ -27,6 +29,7 @@ from meshbox.core.session.effects import (
     ReadRecords,
     ReceivedBlob,
     RecordsRead,
+    RefillRead,
     Request,
     Send,
 )
@@ -42,6 +45,7 @@ from meshbox.core.session.frames import (
     Settled,
     Want,
 )
+from meshbox.core.session.pacing import FLIGHT_BYTES_FIRST, SAMPLE_MS
 from meshbox.core.session.reading import FeedReader
 from meshbox.core.topics import ALL_TOPICS
 from meshbox.core.wants import WantLedger
@@ -73,11 +77,14 @@ class Reading:
 
     def __init__(self) -> None:
         self.ledger = WantLedger()
+        self.beginnings = Beginnings()
         self.now_ms = BEGUN_MS
+        self.floor: int | None = None
+        """The lowest bucket that there is room for."""
         self.reader = FeedReader(
             peer=PEER,
             ledger=self.ledger,
-            beginnings=Beginnings(),
+            beginnings=self.beginnings,
             carried=ALL_TOPICS,
             now_ms=BEGUN_MS,
         )
@@ -108,11 +115,18 @@ class Reading:
             for place, ranges in frame.logs
         ]
 
-    def offer(self, *logs: Sequence[OfferedRun], page: int = 1, fresh: bool = False) -> None:
+    def offer(
+        self,
+        *logs: Sequence[OfferedRun],
+        page: int = 1,
+        fresh: bool = False,
+        answers: bool = False,
+    ) -> None:
         """The peer offers logs 0, 1, …; nothing is known of them here."""
         offered = tuple(OfferedLog(log_of(at), tuple(runs)) for at, runs in enumerate(logs))
         cursor = b"" if fresh else b"cursor %d" % page
-        self.do(self.reader.offers(Offers(page, offered, cursor, fresh), now_ms=self.now_ms))
+        frame = Offers(page, offered, cursor, fresh, answers)
+        self.do(self.reader.offers(frame, now_ms=self.now_ms))
         self.know()
 
     def know(self, *records: LogRecord | None) -> None:
@@ -120,7 +134,7 @@ class Reading:
         for request in self.asked():
             if isinstance(request, ReadRecords):
                 known = records or (None,) * len(request.logs)
-                read = RecordsRead(known, NODE_MS, RETENTION)
+                read = RecordsRead(known, NODE_MS, RETENTION, self.floor)
                 self.do(self.reader.records_read(request, read, now_ms=self.now_ms))
             else:
                 self._asked.append(request)
@@ -132,11 +146,11 @@ class Reading:
         frame = Gone(page, (PageRanges(place, ranges),))
         self.do(self.reader.gone(frame, now_ms=self.now_ms))
 
-    def commit(self) -> list[Commit]:
-        """All commits under way become durable; those."""
+    def commit(self, *, duplicates: int = 0) -> list[Commit]:
+        """All commits under way become durable; those. Of each so many were held already."""
         commits = [request for request in self.asked() if isinstance(request, Commit)]
         for commit in commits:
-            done = Committed(len(commit.blobs), 0)
+            done = Committed(len(commit.blobs) - duplicates, duplicates)
             self.do(self.reader.committed(commit, done, now_ms=self.now_ms))
         return commits
 
@@ -186,11 +200,11 @@ def test_a_part_is_not_committed_and_what_comes_with_it_is() -> None:
 
 def test_credit_is_given_for_parts_and_only_for_these() -> None:
     reading = Reading()
-    reading.offer([run(0, 1, size_bytes=LARGE_BYTES)], [run(0, 5, size_bytes=9)])
+    reading.offer([run(0, 1, size_bytes=LARGE_BYTES)], [run(0, 5, size_bytes=1_000)])
     (want,) = reading.sent()
     assert isinstance(want, Want)
     assert want.credit > 0
-    reading.blobs(*(part(1, seq, bytes(9)) for seq in range(5)))
+    reading.blobs(*(part(1, seq, bytes(1_000)) for seq in range(5)))
     reading.commit()
     assert reading.sent() == []
     reading.blobs(part(0, 0, bytes(FRAME_BYTES_MAX)))
@@ -391,3 +405,161 @@ def test_what_came_in_several_frames_is_not_asked_for_again() -> None:
     for _ in ("read while more was stored", "read again"):
         reading.know(LogRecord(log_of(0), 0))
     assert reading.wanted() == [(1, 0, SeqRanges.of(WANT_SEQS_LOG_MAX, WANT_SEQS_LOG_MAX + 2))]
+
+
+def test_what_was_stored_is_counted_apart_from_what_was_held_already() -> None:
+    reading = Reading()
+    reading.offer([run(0, 6)])
+    for first in (0, 3):
+        reading.blobs(*(part(0, seq) for seq in range(first, first + 3)))
+        reading.commit(duplicates=1)
+    assert (reading.reader.blobs_in, reading.reader.duplicates_in) == (4, 2)
+
+
+def test_offers_blobs_and_commits_are_progress() -> None:
+    reading = Reading()
+    assert reading.reader.progress_ms == BEGUN_MS
+    for step in (
+        lambda: reading.offer([run(0, 1)]),
+        lambda: reading.blobs(part(0, 0)),
+        lambda: reading.commit(),
+    ):
+        reading.pass_ms(1)
+        assert reading.reader.progress_ms == reading.now_ms - 1
+        step()
+        assert reading.reader.progress_ms == reading.now_ms
+
+
+def test_what_is_stored_of_a_log_frees_it_for_others_though_its_page_is_not_settled() -> None:
+    reading = Reading()
+    reading.offer([run(0, 1)], [run(0, 1)])
+    reading.ledger.declare(OTHER, log_of(0), SeqRanges.of(0, 3), now_ms=reading.now_ms)
+    reading.blobs(part(0, 0))
+    assert reading.ledger.take_woken() == frozenset()
+    reading.commit()
+    assert reading.ledger.take_woken() == {OTHER}
+    assert reading.ledger.lacking(log_of(0)) == SeqRanges.of(1, 3)
+
+
+def test_a_log_of_which_something_is_stored_holds_fetches_back_for_longer() -> None:
+    reading = Reading()
+    reading.offer([run(0, 2)])
+    reading.pass_ms(FILLING_GAIN_MS)
+    reading.blobs(part(0, 0))
+    reading.commit()
+    reading.pass_ms(1)
+    assert reading.ledger.stop_below(log_of(0), above=None, now_ms=reading.now_ms) == 1
+
+
+def test_more_is_looked_for_once_what_came_is_stored() -> None:
+    reading = Reading()
+    size_bytes = FLIGHT_BYTES_FIRST * 3 // 4
+    reading.offer(*[[run(0, 1, size_bytes=size_bytes)]] * 3)
+    assert reading.wanted() == [(1, 0, SeqRanges.single(0))]
+    reading.pass_ms(SAMPLE_MS)
+    reading.blobs(part(0, 0, bytes(size_bytes)))
+    reading.pass_ms(1)
+    assert [type(request) for request in reading._asked] == [Commit]
+    reading.commit()
+    reading.know()
+    assert [place for _, place, _ in reading.wanted()] == [1, 2]
+
+
+def test_what_does_not_fit_together_is_asked_for_anew_and_waited_for_until_it_is_stored() -> None:
+    reading = Reading()
+    lie = bytearray(b"\1" * FRAME_BYTES_MAX)
+    photo = content_hash(bytes(LARGE_BYTES))
+    begun = Beginning(photo, LARGE_BYTES, frozenset([OTHER]), lie)
+    reading.beginnings.keep(log_of(0), 0, begun, now_ms=BEGUN_MS)
+    reading.offer([run(0, 1, size_bytes=LARGE_BYTES)])
+    offsets = [at * FRAME_BYTES_MAX for at in range(3)]
+    for offset in offsets[1:]:
+        reading.blobs(part(0, 0, bytes(FRAME_BYTES_MAX), offset=offset))
+    reading.wanted()
+    reading.know()
+    assert reading.wanted() == [(1, 0, SeqRanges.single(0))]
+    for offset in offsets:
+        reading.blobs(part(0, 0, bytes(FRAME_BYTES_MAX), offset=offset))
+    reading.commit()
+    reading.pass_ms(WANT_STALL_MS + 1)
+    assert reading.sent()[-1] == Settled(1)
+
+
+NO_ROOM = bucket_of(NODE_MS) + 1
+"""The lowest bucket that there is room for, when there is none for what is offered here."""
+
+
+def test_what_there_was_no_room_for_is_told_once_with_the_cursor_behind_it() -> None:
+    reading = Reading()
+    reading.offer([run(0, 1)], [run(0, 1)])
+    reading.floor = NO_ROOM
+    reading.offer([run(5, 6)], page=2)
+    reading.floor = None
+    for place in range(2):
+        reading.blobs(part(place, 0))
+    reading.offer([run(7, 8)], page=3)
+    reading.blobs(part(0, 7, page=3))
+    assert [(commit.cursor, commit.passed) for commit in reading.commit()] == [
+        (None, False),
+        (b"cursor 2", True),
+        (b"cursor 3", False),
+    ]
+
+
+def test_what_there_was_no_room_for_is_told_once_with_the_answer_to_what_was_asked_for() -> None:
+    reading = Reading()
+    told = []
+    for page, through, floor in ((1, None, NO_ROOM), (2, b"half", None), (3, b"all", None)):
+        if through:
+            read = RefillRead((log_of(0).key,), through)
+            reading.do(reading.reader.refill_read(read))
+        reading.floor = floor
+        reading.offer([run(page, page + 1)], page=page, answers=bool(through))
+        if floor is None:
+            reading.blobs(part(0, page, page=page))
+        told += [(commit.refilled, commit.refill_passed) for commit in reading.commit()]
+    assert told == [(None, False), (b"half", True), (b"all", False)]
+
+
+def test_the_beginning_of_what_is_gone_makes_way_for_that_of_another() -> None:
+    reading = Reading()
+    photo = content_hash(bytes(LARGE_BYTES))
+    for number in range(2):
+        data = bytearray(2 * FRAME_BYTES_MAX)
+        begun = Beginning(photo, LARGE_BYTES, frozenset([OTHER]), data)
+        reading.beginnings.keep(log_of(number), 0, begun, now_ms=BEGUN_MS)
+    reading.offer(*[[run(0, 1, size_bytes=LARGE_BYTES)]] * 2)
+    (want,) = reading.sent()
+    assert isinstance(want, Want)
+    assert [begun.log for begun in want.begun] == [0]
+    reading.gone(0, SeqRanges.single(0))
+    reading.know()
+    (want,) = reading.sent()
+    assert isinstance(want, Want)
+    assert [begun.log for begun in want.begun] == [1]
+
+
+def test_all_that_is_not_committed_is_counted() -> None:
+    reading = Reading()
+    reading.offer([run(0, 2)])
+    reading.blobs(part(0, 0, b"one"))
+    reading.blobs(part(0, 1, b"seven"))
+    assert reading.reader.bytes_uncommitted == 8
+    reading.commit()
+    assert reading.reader.bytes_uncommitted == 0
+
+
+@pytest.mark.parametrize("is_idle", [True, False])
+def test_what_is_new_counts_when_nothing_else_was_waited_for(*, is_idle: bool) -> None:
+    reading = Reading()
+    page = 1
+    if not is_idle:
+        reading.offer([], [run(0, 1)])
+        page = 2
+    for seq, took_ms in enumerate((1, 5_000)):
+        reading.offer([run(seq, seq + 1)], page=page + seq)
+        reading.pass_ms(took_ms)
+        reading.blobs(part(0, seq, page=page + seq))
+        reading.commit()
+    yields = reading.ledger.yielding.backlog_bytes < WANT_BYTES_MAX
+    assert yields == is_idle
