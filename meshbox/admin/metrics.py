@@ -89,6 +89,7 @@ def _of_process(sources: Sources | Unopened) -> Iterator[_Family]:
         "1 while the operating system calls the wall clock synchronised.",
         clock.synchronised,
     )
+    yield _one("meshbox_uptime_seconds", "Since the process began.", sources.uptime_ms() / 1000)
     yield _one("meshbox_resident_bytes", "Resident memory.", rss_bytes())
 
 

@@ -88,6 +88,8 @@ class Sources:
     peers: Callable[[], Sequence[PeerReport]]
     internet: Callable[[], Sequence[InternetMailbox]]
     """The configured internet mailboxes, of both kinds."""
+    uptime_ms: Callable[[], int]
+    """Since the process began, by a clock that nobody sets."""
     loop_held_ms_max: Callable[[], float | None]
     warnings: Callable[[], Sequence[str]]
     """What an operator should know at all times, such as a test clock that is in use."""
@@ -108,6 +110,7 @@ class Unopened:
     """None before the first start got so far as to make a key."""
     version: str
     system_clock: SystemClock
+    uptime_ms: Callable[[], int]
     warnings: Callable[[], Sequence[str]]
     is_stopping: Callable[[], bool]
     failed_ms: Callable[[], int | None]

@@ -119,6 +119,7 @@ class StatusDocument(msgspec.Struct, frozen=True):
     clock: ClockStatus
     storage: StorageStatus
     relayed: int
+    uptime_ms: int
     rss_bytes: int
     loop_held_ms_max: float | None
     peers: list[PeerEntry]
@@ -136,6 +137,7 @@ class UnopenedDocument(msgspec.Struct, frozen=True):
     version: str
     pid: int
     clock: dict[str, int | bool | None]
+    uptime_ms: int
     rss_bytes: int
     store: StoreStatus
     warnings: list[str]
@@ -187,6 +189,7 @@ async def status(sources: Sources) -> StatusDocument:
             expired=held.expired,
         ),
         relayed=held.relayed,
+        uptime_ms=sources.uptime_ms(),
         rss_bytes=rss_bytes(),
         loop_held_ms_max=sources.loop_held_ms_max(),
         peers=[_entry(peer) for peer in sources.peers()],
@@ -213,6 +216,7 @@ def unopened_status(sources: Unopened) -> UnopenedDocument:
             "wall_ms": reading.wall_ms,
             "synchronised": reading.synchronised,
         },
+        uptime_ms=sources.uptime_ms(),
         rss_bytes=rss_bytes(),
         store=_store_status(sources, "opening", next_try_ms=sources.next_try_ms()),
         warnings=list(sources.warnings()),

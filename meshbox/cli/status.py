@@ -39,9 +39,10 @@ def show(
 def _lines(document: dict[str, Any]) -> list[str]:
     store, clock = document["store"], document["clock"]
     is_open = store["state"] != _OPENING
+    begun = ago(0, document["uptime_ms"])
     rows = [
         ("node", document["node_id"] or "no key yet"),
-        ("version", f"{document['version']}, process {document['pid']}"),
+        ("version", f"{document['version']}, process {document['pid']}, begun {begun}"),
         *((("store", _store(store, clock["wall_ms"])),) if store["reason"] else ()),
         *(_held(document) if is_open else ()),
         ("clock", "synchronised" if clock["synchronised"] else "not synchronised"),

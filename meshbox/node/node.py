@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -107,6 +108,7 @@ class Node:
     """One node in one event loop: `start`, `wait`, `stop`, each once."""
 
     def __init__(self, resolved: Resolved, *, clock: OperatingSystemClock, log: Log) -> None:
+        self._began_s = time.monotonic()
         self._settings = resolved.settings
         self._clock = clock
         self._log = log
@@ -219,6 +221,9 @@ class Node:
 
     def _wall_ms(self) -> int:
         return self._clock.read().wall_ms
+
+    def _uptime_ms(self) -> int:
+        return round((time.monotonic() - self._began_s) * 1_000)
 
     async def _open(self, ways: _Ways, stop: asyncio.Event) -> Opened | None:
         opening = partial(
@@ -355,6 +360,7 @@ class Node:
             reachability=lambda: self._diallers.reach(read_routes(), read_networks()),
             peers=sync.peers,
             internet=internet.mailboxes,
+            uptime_ms=self._uptime_ms,
             loop_held_ms_max=lambda: self._watch.held_ms_max,
             warnings=lambda: tuple(self._journal.warnings.values()),
             is_stopping=lambda: self._is_stopping,
@@ -368,6 +374,7 @@ class Node:
             node_id=None if identity is None else identity.node_id,
             version=VERSION,
             system_clock=self._clock,
+            uptime_ms=self._uptime_ms,
             warnings=lambda: tuple(self._journal.warnings.values()),
             is_stopping=lambda: self._is_stopping,
             failed_ms=lambda: self._journal.failed_ms,

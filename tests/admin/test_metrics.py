@@ -51,6 +51,7 @@ async def test_a_process_whose_store_is_not_open_tells_of_itself(store: Embedded
     assert value(samples, "meshbox_unready", reason="store.unprepared") == 1
     assert value(samples, "meshbox_info", node_id=NODE_ID, version="1.2.3") == 1
     named = {name for name, _ in samples}
+    assert value(samples, "meshbox_uptime_seconds") == 1.5
     assert "meshbox_blobs" not in named
     assert named < {name for name, _ in await scraped(store, is_stopping=True)}
     assert value(parsed(await metrics(unopened(node_id=None))), "meshbox_warnings") == 1
@@ -63,6 +64,7 @@ async def test_the_values_are_those_of_the_status(store: EmbeddedStore, clock: M
     samples = await scraped(store, clock=clock)
     assert value(samples, "meshbox_info", node_id=NODE_ID, version="1.2.3") == 1
     assert value(samples, "meshbox_ready") == 1
+    assert value(samples, "meshbox_uptime_seconds") == 61.5
     assert value(samples, "meshbox_clock_synchronised") == 0
     assert value(samples, "meshbox_blobs") == 2
     assert value(samples, "meshbox_blob_bytes") == 8

@@ -33,7 +33,7 @@ async def test_the_fields(store: EmbeddedStore) -> None:
             "clock",
         ),
         *("storage", "relayed", "rss_bytes", "loop_held_ms_max", "peers", "internet", "warnings"),
-        *("reachability", "store"),
+        *("reachability", "store", "uptime_ms"),
     }
     assert document["store"] == {
         "state": "open",
@@ -67,6 +67,7 @@ async def test_it_says_what_is(store: EmbeddedStore, clock: ManualClock) -> None
     assert (held.limit_bytes, held.expired, held.evicted) == (1_000, 0, 0)
     assert held.used_bytes > 0
     assert (document.loop_held_ms_max, document.warnings) == (1.5, ["mind the gap"])
+    assert document.uptime_ms == 61_500
     clock.advance(8 * DAY_MS)
     while (await store.sweep_slice()).more:
         pass
@@ -80,7 +81,7 @@ async def test_one_that_is_not_open_yet_has_the_same_names(store: EmbeddedStore)
     for node_id in (NODE_ID, None):
         document = msgspec.to_builtins(unopened_status(unopened(node_id=node_id)))
         assert document.keys() == running.keys()
-        assert document["node_id"] == node_id
+        assert (document["node_id"], document["uptime_ms"]) == (node_id, 1_500)
         for name in ("clock", "storage", "store"):
             assert document[name].keys() == running[name].keys()
         assert set(document["storage"].values()) == {None}

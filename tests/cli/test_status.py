@@ -10,12 +10,14 @@ def test_for_programs(node: RunningNode) -> None:
     document = node.document("status")
     assert document["schema"] == "meshbox.status/1"
     assert document["peers"] == []
+    assert node.document("status")["uptime_ms"] >= document["uptime_ms"] > 0
 
 
 def test_for_people(node: RunningNode) -> None:
     finished = node.command("status")
     rows = {line.split()[0]: line for line in finished.out.splitlines()}
     assert node.node_id in rows["node"]
+    assert rows["version"].endswith(" ago")
     assert rows["messages"].endswith("0 in 0 logs")
     assert rows["storage"].endswith("of no limit")
 
