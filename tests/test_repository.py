@@ -325,3 +325,19 @@ def marks_of(module: ast.Module) -> set[str]:
 def test_each_decision_has_a_number_of_its_own() -> None:
     numbers = [path.name.split("-")[0] for path in sorted((ROOT / "docs/adr").glob("0*.md"))]
     assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+
+
+def test_where_comments_name_the_plan_a_page_tells_what_holds() -> None:
+    """The plan, `design.md`, is not in the repository."""
+    chapters = re.compile(r"design\.md §?(\d+(?:\.\d+)?)((?:, \d+(?:\.\d+)?)*)")
+    files = [p for folder in ("meshbox", "tests", "docs") for p in (ROOT / folder).rglob("*.*")]
+    named = {
+        chapter
+        for path in files
+        if path.suffix in {".py", ".md"}
+        for first, more in chapters.findall(path.read_text(encoding="utf-8"))
+        for chapter in (first, *more.split(", ")[1:])
+    }
+    told = (ROOT / "docs/words.md").read_text(encoding="utf-8").split("`design.md`")[1]
+    rows = {c for row in re.findall(r"^\| ([\d., ]+) \|", told, re.M) for c in row.split(", ")}
+    assert named == rows

@@ -1,7 +1,7 @@
 """`/metrics` for Prometheus: the status document as numbers, and what HTTP clients were answered.
 
-Everything is read when it is asked for. Names are those of the glossary (design.md 2) with the unit
-last; docs/admin.md lists them all. prometheus_client is loaded when somebody asks.
+Everything is read when it is asked for. Names are those of docs/words.md with the unit last;
+docs/admin.md lists them all. prometheus_client is loaded when somebody asks.
 """
 
 from __future__ import annotations
