@@ -46,7 +46,7 @@ EQUAL_S_MAX: Final = 60.0
 TOLD_S_MAX: Final = 60.0
 """Seconds until writers are told of a lost quorum: the process waits for an answer for 12."""
 BACK_S_MAX: Final = 60.0
-"""Seconds until something is acknowledged again once there is a quorum: the driver tries servers
+"""Seconds until something is acknowledged again once the servers are back: the driver tries those
 that did not answer every 15."""
 _ANSWER_S_MAX: Final = 60.0
 _PAUSE_S: Final = 0.1
@@ -82,7 +82,7 @@ class Figures(msgspec.Struct):
     told_ms: int = 0
     """From the death of the second server until a writer was answered 503."""
     back_ms: int = 0
-    """From the moment in which one of the two took clients again until an acknowledgement."""
+    """From the moment in which both took clients again until an acknowledgement."""
     caught_up_ms: int = 0
     """From the last acknowledgement until the peer had everything."""
     lost: int = 0
@@ -198,16 +198,16 @@ class _Campaign:
         self._figures.gap_ms = max(self._figures.gap_ms, writers.take_gap_ms())
 
     async def _lose_quorum(self, writers: Writers, first: int, second: int) -> None:
-        """Kills `second` beside `first`; returns when it went on, and both are back."""
+        """Kills `second` beside `first`; returns when both are back, and it goes on."""
         await self._kill(second)
         killed_s = time.monotonic()
         await writers.refusal(within_s=TOLD_S_MAX)
         self._figures.told_ms = round((time.monotonic() - killed_s) * 1_000)
-        await asyncio.to_thread(self._cluster.start, first)
-        quorum_s = time.monotonic()
+        starts = (asyncio.to_thread(self._cluster.start, number) for number in (first, second))
+        await asyncio.gather(*starts)
+        back_s = time.monotonic()
         await writers.acknowledgement(within_s=BACK_S_MAX)
-        self._figures.back_ms = round((time.monotonic() - quorum_s) * 1_000)
-        await asyncio.to_thread(self._cluster.start, second)
+        self._figures.back_ms = round((time.monotonic() - back_s) * 1_000)
 
     async def _kill(self, number: int) -> None:
         await asyncio.to_thread(self._cluster.kill, number)
