@@ -35,7 +35,6 @@ SLEEPERS = [
     )
 ]
 STRAIGHT_RUNS = {
-    "meshbox/node/node.py:_start": "the order of all parts, which is its idea",
     "meshbox/node/shared_store.py:open_shared": "what is looked at before a key is claimed",
     "meshbox/storage/embedded/opening.py:open_database": "in the one order that is safe",
     "meshbox/sync/service.py:__init__": "every part named once, and put in its place",

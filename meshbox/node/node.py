@@ -190,15 +190,7 @@ class Node:
             "sync": sync_bound,
         }
         await self._start_finding(opened, sync, bound)
-        internet = self._internet(opened, sync)
-        internet.start()
-        self._outside["internet"] = internet.stop
-        if settings.internet or not settings.mdns:  # Else discovery alone needs to know, and looks.
-            network = NetworkChanges(
-                lambda: (read_networks(), read_routes()), internet.network_changed
-            )
-            network.start()
-            self._outside["network"] = network.stop
+        internet = self._start_internet(opened, sync)
         await self._show(self._sources(opened, sync, internet, api, sync_bound), ways.admin)
         self._begin_housekeeping(opened)
         shown = {name: str(endpoint) if endpoint else None for name, endpoint in bound.items()}
@@ -397,7 +389,7 @@ class Node:
         self._inside.callback(path.unlink, missing_ok=True)
         await server.start_control(listening)
 
-    def _internet(self, opened: Opened, sync: SyncService) -> Internet:
+    def _start_internet(self, opened: Opened, sync: SyncService) -> Internet:
         addresses = self._settings.internet
         bridges = Bridges(
             (address for address in addresses if isinstance(address, WebAddress)),
@@ -408,7 +400,16 @@ class Node:
             leases=opened.leases,
             log=self._journal.peers,
         )
-        return Internet(addresses, sync=sync, bridges=bridges, leases=opened.leases)
+        internet = Internet(addresses, sync=sync, bridges=bridges, leases=opened.leases)
+        internet.start()
+        self._outside["internet"] = internet.stop
+        if addresses or not self._settings.mdns:  # Else discovery alone needs to know, and looks.
+            network = NetworkChanges(
+                lambda: (read_networks(), read_routes()), internet.network_changed
+            )
+            network.start()
+            self._outside["network"] = network.stop
+        return internet
 
     def _begin_housekeeping(self, opened: Opened) -> None:
         sweeper = asyncio.create_task(run_sweeper(opened.store))
