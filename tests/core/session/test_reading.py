@@ -493,7 +493,7 @@ def test_what_there_was_no_room_for_is_told_once_with_the_cursor_behind_it() -> 
     reading = Reading()
     reading.offer([run(0, 1)], [run(0, 1)])
     reading.floor = NO_ROOM
-    reading.offer([run(5, 6)], page=2)
+    reading.offer([run(5, 6)], [], page=2)
     reading.floor = None
     for place in range(2):
         reading.blobs(part(place, 0))
@@ -563,3 +563,32 @@ def test_what_is_new_counts_when_nothing_else_was_waited_for(*, is_idle: bool) -
         reading.commit()
     yields = reading.ledger.yielding.backlog_bytes < WANT_BYTES_MAX
     assert yields == is_idle
+
+
+def test_to_be_asked_for_more_is_no_sign_of_life() -> None:
+    reading = Reading()
+    reading.offer([run(0, 1)])
+    reading.pass_ms(WANT_STALL_MS)
+    reading.offer([], [run(0, 1)], page=2)
+    with pytest.raises(PeerStalled):
+        reading.pass_ms(1)
+
+
+def test_the_first_want_gives_credit_whatever_was_offered_before() -> None:
+    reading = Reading()
+    reading.offer([])
+    reading.offer([run(0, 1)], page=2)
+    (want,) = reading.sent()
+    assert isinstance(want, Want)
+    assert want.credit > 0
+
+
+def test_all_that_was_begun_of_what_is_wanted_is_named_at_once() -> None:
+    reading = Reading()
+    for number in range(2):
+        begun = Beginning(content_hash(b"photo"), 5, frozenset([OTHER]), bytearray(b"ph"))
+        reading.beginnings.keep(log_of(number), 0, begun, now_ms=BEGUN_MS)
+    reading.offer(*[[run(0, 1, size_bytes=5)]] * 2)
+    (want,) = reading.sent()
+    assert isinstance(want, Want)
+    assert [(begun.log, begun.offset) for begun in want.begun] == [(0, 2), (1, 2)]
