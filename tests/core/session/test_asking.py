@@ -201,3 +201,13 @@ def test_the_line_is_measured_while_anything_is_waited_for() -> None:
     asking.asker.free(page.logs[1], 1)
     flight.came(SAMPLE_BYTES, now_ms=500)
     assert flight.bytes == 2 * first_bytes, "nothing was asked for"
+
+
+def test_in_a_lane_that_is_full_a_smaller_log_does_not_overtake_and_other_lanes_go_on() -> None:
+    asking = Asking()
+    flight_bytes = asking.asker.flight.bytes
+    sizes = (flight_bytes * 3 // 4, flight_bytes // 2, 1, FRAME_BYTES_MAX + 1)
+    page = asking.offer(1, *((log, 1, size) for log, size in enumerate(sizes)))
+    asking.asker.ask(page, 0, now_ms=0)
+    page.short |= {1, 2, 3}
+    assert asking.asker.to_read(page) == {3}

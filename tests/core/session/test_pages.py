@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from meshbox.core.errors import FrameUnexpected
 from meshbox.core.ids import BlobClass, LogId, Namespace, parse_author, parse_topic
+from meshbox.core.limits import FRESH_PAGES_UNSETTLED_MAX, PAGES_UNSETTLED_MAX
 from meshbox.core.ranges import EMPTY, SeqRanges
 from meshbox.core.session.frames import OfferedLog, OfferedRun, Offers
 from meshbox.core.session.pages import OpenPage, OpenPages
@@ -46,3 +50,15 @@ def test_a_log_that_is_lacked_again_keeps_its_page_open() -> None:
         assert pages.close_feed().pages == ()
         page.set_open(log, EMPTY)
     assert pages.close_feed().pages == (1,)
+
+
+@pytest.mark.parametrize("is_fresh", [True, False])
+def test_pages_of_the_feed_and_fresh_ones_have_a_bound_each(*, is_fresh: bool) -> None:
+    pages = OpenPages()
+    pages_max = FRESH_PAGES_UNSETTLED_MAX if is_fresh else PAGES_UNSETTLED_MAX
+    cursor, other_cursor = (b"", b"c") if is_fresh else (b"c", b"")
+    for number in range(1, pages_max + 1):
+        pages.add(Offers(number, (), cursor, is_fresh))
+    with pytest.raises(FrameUnexpected):
+        pages.add(Offers(pages_max + 1, (), cursor, is_fresh))
+    pages.add(Offers(pages_max + 1, (), other_cursor, not is_fresh))
