@@ -10,11 +10,9 @@ import pytest
 
 from scripts.mutating.groups import Group, groups
 from scripts.mutating.modules import (
-    NOT_YET,
     NoSuchBase,
     all_modules,
     changed_modules,
-    is_measured,
     module_of,
 )
 from scripts.mutating.tally import Tally, tally, together
@@ -96,11 +94,6 @@ def test_a_module_that_is_gone_is_not_tried(repository: Path) -> None:
 def test_a_base_that_git_lacks_is_said(repository: Path) -> None:
     with pytest.raises(NoSuchBase, match="nowhere"):
         changed_modules("nowhere")
-
-
-def test_what_was_not_measured_whole_is_known_to_be_so() -> None:
-    assert is_measured("turns")
-    assert not any(map(is_measured, ["session/pages", *NOT_YET]))
 
 
 def test_a_mutant_belongs_to_the_module_that_it_is_named_for() -> None:

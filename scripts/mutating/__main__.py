@@ -19,7 +19,6 @@ from scripts.mutating.modules import (
     NoSuchBase,
     all_modules,
     changed_modules,
-    is_measured,
     module_of,
 )
 from scripts.mutating.tally import Tally, tally, together
@@ -54,10 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(_mutmut(group, "show", chosen.show))
             return 0
         if chosen.changed is not None:
-            changed = changed_modules(chosen.changed or None)
-            modules = [module for module in changed if is_measured(module)]
-            if passed := sorted(set(changed) - set(modules)):
-                sys.stderr.write(f"not tried, since not measured yet: {', '.join(passed)}\n")
+            modules = changed_modules(chosen.changed or None)
         modules = chosen.module or modules
         if not chosen.report:
             minutes = chosen.minutes or (CHANGED_MINUTES_MAX if chosen.changed is not None else inf)

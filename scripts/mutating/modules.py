@@ -10,12 +10,6 @@ from typing import Final
 
 CORE: Final = Path("meshbox/core")
 
-NOT_YET: Final = frozenset(
-    {"inventory", "ranges", "reconcile", "retention", "told", "wanting", "wants"}
-)
-"""Modules of which nobody knows yet whether nine tenths are noticed (docs/mutation.md), beside all
-of `session/`: CI does not try them. Take out what was measured."""
-
 
 class NoSuchBase(Exception):
     """Git does not know what to compare with."""
@@ -39,11 +33,6 @@ def changed_modules(base: str | None) -> list[str]:
     differing = _git("diff", "--name-only", "--diff-filter=d", start, "--", str(CORE))
     changed = _named(Path(line) for line in differing.splitlines())
     return [module for module in changed if _has_functions(module)]
-
-
-def is_measured(module: str) -> bool:
-    """Whether a whole run showed that the tests notice nine tenths of its mutants."""
-    return module not in NOT_YET and not module.startswith("session/")
 
 
 def module_of(mutant: str) -> str:
