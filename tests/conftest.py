@@ -7,6 +7,7 @@ namespaces are missing skips with the reason at home and cannot be overlooked in
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 from collections.abc import Generator, Iterator
@@ -84,6 +85,11 @@ def cassandra_keyspace(cassandra_cluster: Cluster) -> Iterator[Access]:
         threads.submit(lambda: asyncio.run(cassandra.create(access))).result()
     yield access
     asyncio.run(cassandra.drop(access))
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays: the garbage collector need not go through it again and again."""
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

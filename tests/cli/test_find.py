@@ -67,6 +67,7 @@ def test_it_ends_without_a_word_when_nobody_reads_any_more(found: RunningNode) -
     process.stderr.close()
 
 
+@pytest.mark.slow
 def test_a_person_sees_a_list(found: RunningNode) -> None:
     told = meshbox("find", "--seconds", LOOK_S, *WHERE)
     assert (told.status, told.err) == (0, "")

@@ -230,6 +230,7 @@ def offered_pages(*nodes: Node) -> list[int]:
     return [sender._pages._last for sender in senders if sender is not None]
 
 
+@pytest.mark.slow
 async def test_what_one_holder_does_not_send_the_next_one_is_asked_for() -> None:
     async with (
         running(MemoryDisk()) as a,
@@ -282,6 +283,7 @@ SPREAD_BYTES_S = 5_000_000
 """Of each of two: with both, 24 MB take 2.4 s, beside which a slower handshake is little."""
 
 
+@pytest.mark.slow
 async def test_wants_are_spread_over_those_who_hold_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wants, "WANT_PATIENCE_MS", 60_000)  # a busy machine is no slow peer
     # So that both lines are equally quick, whoever of this process has its turn more often.

@@ -7,6 +7,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from meshbox.sync.peers import INTERNET
 from tests.sync.nodes import MemoryDisk, Node, Wire, equal, joined, running
 from tests.waiting import eventually
@@ -53,6 +55,7 @@ async def test_in_quiet_a_blob_crosses_once_in_both_directions() -> None:
         assert twice(far, a, b) == 0
 
 
+@pytest.mark.slow
 async def test_one_whose_line_hangs_is_replaced() -> None:
     async with islanders() as (far, a, b), Wire(far.endpoint) as line:
         a.knows(far, via=line.endpoint, source=INTERNET)
@@ -81,6 +84,7 @@ async def test_one_that_goes_is_replaced() -> None:
         assert time.monotonic() - began_s < TAKEN_OVER_S_MAX
 
 
+@pytest.mark.slow
 async def test_one_that_says_it_has_the_way_and_carries_nothing_is_soon_not_waited_for() -> None:
     async with islanders() as (far, a, b):
         b.knows(far, source=INTERNET)
