@@ -107,6 +107,8 @@ class Line:
             self._drop(out, into)
         try:
             await asyncio.gather(self._relay(near, into), self._relay(far, out))
+        except asyncio.CancelledError:
+            return  # The line ends. Left to asyncio of Python 3.11, it is told of as a defect.
         finally:
             self._drop(out, into)
 
