@@ -69,7 +69,9 @@ class Internet:
         """Leaves the mailbox servers, and lets other processes reach the nodes."""
         for reaching in self._reaching:
             reaching.cancel()
-        await asyncio.gather(self._bridges.stop(), *self._reaching, return_exceptions=True)
+        left = asyncio.gather(*self._reaching, return_exceptions=True)
+        await self._bridges.stop()
+        await left
 
     def network_changed(self) -> None:
         """Tries all of them now, since there may be a way again."""
@@ -96,7 +98,7 @@ class Internet:
                 self._sync.peer_found(address.node_id, address.endpoints, INTERNET)
                 self._reached.add(address.node_id)
                 await over.wait()
-                self._reached.remove(address.node_id)
+                self._reached.discard(address.node_id)  # It may be named twice.
                 self._sync.peer_left(address.node_id)
 
 
