@@ -249,13 +249,8 @@ class Node:
         )
         await self._show(self._unopened(waiting, identity), ways.admin)
         api = UnopenedApi(wall_ms=self._wall_ms, settings=HttpSettings())
-        self._outside["http"] = api.stop
-        for listening in ways.http.sockets if ways.http else ():
-            await api.start(listening)
-        for listening in ways.https.sockets if ways.https else ():
-            # Nobody can know the node before it has a key, so any does.
-            own = leaf(identity or mint())
-            await api.start(listening, tls=server_context(own, ways.public))
+        # Nobody can know the node before it has a key, so any does.
+        await self._serve(api, ways, identity or mint())
         stopped = asyncio.create_task(stop.wait())
         trying = asyncio.create_task(waiting.opened())
         await asyncio.wait([stopped, trying], return_when=asyncio.FIRST_COMPLETED)
@@ -303,13 +298,17 @@ class Node:
                 proxies=TrustedProxies(self._settings.trusted_proxy),
             ),
         )
-        self._outside["http"] = api.stop
         self._api = api
+        await self._serve(api, ways, identity)
+        return api
+
+    async def _serve(self, api: HttpApi | UnopenedApi, ways: _Ways, identity: Identity) -> None:
+        """Has `api` answer on all of `ways`, over TLS as `identity`."""
+        self._outside["http"] = api.stop
         for listening in ways.http.sockets if ways.http else ():
             await api.start(listening)
         for listening in ways.https.sockets if ways.https else ():
             await api.start(listening, tls=server_context(leaf(identity), ways.public))
-        return api
 
     def _public_certificate(self) -> PublicCertificate | None:
         chain, key = self._settings.https_certificate, self._settings.https_key

@@ -18,7 +18,7 @@ import random
 import ssl
 import time
 from collections.abc import Coroutine
-from typing import Final
+from typing import Any, Final
 
 from meshbox.client.mailbox_server import MailboxServer
 from meshbox.core.address import Endpoint
@@ -127,7 +127,7 @@ class Bridge:
             self._told.stands_by()
             async with self._leases.lease(str(self._address)) as over:
                 self._told.takes_over()
-                await _first_end(self._carry(), _set(over))
+                await _first_end(self._carry(), over.wait())
 
     async def _carry(self) -> None:
         while True:
@@ -269,7 +269,7 @@ class Bridge:
                 await self._hurried.wait()
 
 
-async def _first_end(*works: Coroutine[None, None, None]) -> None:
+async def _first_end(*works: Coroutine[Any, Any, object]) -> None:
     """Waits until one of `works` ends, and raises what it raised; the others are cancelled."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
@@ -280,10 +280,6 @@ async def _first_end(*works: Coroutine[None, None, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _set(event: asyncio.Event) -> None:
-    await event.wait()
 
 
 def _now_ms() -> int:

@@ -25,18 +25,14 @@ from meshbox.core.session.beginnings import Beginning, Beginnings
 from meshbox.core.session.effects import (
     Commit,
     Committed,
-    Effect,
     ReadRecords,
     ReceivedBlob,
     RecordsRead,
     RefillRead,
-    Request,
-    Send,
 )
 from meshbox.core.session.frames import (
     BlobPart,
     Blobs,
-    Frame,
     Gone,
     OfferedLog,
     OfferedRun,
@@ -49,6 +45,7 @@ from meshbox.core.session.pacing import FLIGHT_BYTES_FIRST, SAMPLE_MS
 from meshbox.core.session.reading import FeedReader
 from meshbox.core.topics import ALL_TOPICS
 from meshbox.core.wants import WantLedger
+from tests.core.session.driving import Driven
 from tests.core.session.model import NODE_MS, ORIGIN, RETENTION
 
 PEER, OTHER = node_id_of(b"p" * 32), node_id_of(b"o" * 32)
@@ -72,10 +69,11 @@ def part(place: int, seq: int, data: bytes = b"x", *, page: int = 1, offset: int
     return BlobPart(page, place, seq, opaque, 77, ORIGIN, digest, len(whole), offset, data)
 
 
-class Reading:
+class Reading(Driven):
     """A reader of one peer's feed, and what it said and asked since it was last looked at."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ledger = WantLedger()
         self.beginnings = Beginnings()
         self.now_ms = BEGUN_MS
@@ -88,23 +86,6 @@ class Reading:
             carried=ALL_TOPICS,
             now_ms=BEGUN_MS,
         )
-        self._sent: list[Frame] = []
-        self._asked: list[Request] = []
-
-    def do(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            if isinstance(effect, Send):
-                self._sent.append(effect.frame)
-            else:
-                self._asked.append(effect)  # type: ignore[arg-type]
-
-    def sent(self) -> list[Frame]:
-        sent, self._sent = self._sent, []
-        return sent
-
-    def asked(self) -> list[Request]:
-        asked, self._asked = self._asked, []
-        return asked
 
     def wanted(self) -> list[tuple[int, int, SeqRanges]]:
         """Page, place and ranges of what the peer was asked for."""

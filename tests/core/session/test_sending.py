@@ -35,7 +35,6 @@ from meshbox.core.session.effects import (
     ChooseCursor,
     Compared,
     CompareSketch,
-    Effect,
     FeedRead,
     FindFeedEnd,
     FindLogs,
@@ -52,7 +51,6 @@ from meshbox.core.session.frames import (
     AskLogs,
     AskSketch,
     Difference,
-    Frame,
     Offers,
     Settled,
     Sketch,
@@ -60,6 +58,7 @@ from meshbox.core.session.frames import (
 from meshbox.core.session.sending import FeedSender, SendingState
 from meshbox.core.topics import ALL_TOPICS
 from meshbox.core.wants import WantLedger
+from tests.core.session.driving import Driven
 from tests.core.session.model import NODE_MS, RETENTION
 
 NOW_MS = 70_000
@@ -91,18 +90,17 @@ def sender_of(
     )
 
 
-class Sending:
+class Sending(Driven):
     """A sender, and what it said and asked since it was last looked at."""
 
     def __init__(
         self, *, is_dialler: bool = True, compares: bool = True, cursor: bytes | None = b"start"
     ) -> None:
         """The peer resumed, and `cursor` was chosen of what it named."""
+        super().__init__()
         self.ledger = WantLedger()
         self.claims = PeerClaims()
         self.sender = sender_of(self.ledger, self.claims, is_dialler=is_dialler, compares=compares)
-        self._sent: list[Frame] = []
-        self._asked: list[Request] = []
         (choosing,) = self.sender.resumed((b"a", b"b"))
         assert isinstance(choosing, ChooseCursor)
         assert choosing.cursors == (b"a", b"b")
@@ -110,21 +108,6 @@ class Sending:
 
     def state(self) -> SendingState:
         return self.sender.state
-
-    def do(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            if isinstance(effect, Send):
-                self._sent.append(effect.frame)
-            else:
-                self._asked.append(effect)  # type: ignore[arg-type]
-
-    def sent(self) -> list[Frame]:
-        sent, self._sent = self._sent, []
-        return sent
-
-    def asked(self) -> list[Request]:
-        asked, self._asked = self._asked, []
-        return asked
 
     def offered(self) -> list[Offers]:
         return [frame for frame in self.sent() if isinstance(frame, Offers)]
